@@ -147,6 +147,12 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("celery.stamps", None, "text", "names of the stamps on the message"),
     Attribute("celery.content_type", None, "text", "content type of the body"),
     Attribute("celery.body_size", None, "int8", "bytes of the encoded body"),
+    Attribute(
+        "celerytrail.body.withheld",
+        None,
+        "text",
+        "why the body was not kept for a retry: too_large, missing, redacted or unexamined",
+    ),
     Attribute("celery.terminated", None, "bool", "task_revoked.terminated"),
     Attribute("celery.signum", None, "text", "task_revoked.signum"),
     # Worker and stream life.

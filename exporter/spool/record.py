@@ -29,6 +29,7 @@ TRAIL: tuple[str, ...] = (
     "group_span_id",  # 16 hex digits or ''
     "root_group_id",  # outermost group, inherited by all that is published from inside, or ''
     "queue",  # name of the queue, or ''
+    "root_group_span_id",  # 16 hex digits or '': lets a chord body find the span of its outer group
 )
 
 HEADERS: tuple[str, ...] = (
@@ -89,19 +90,20 @@ _END = (
 LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         # trail and headers are tuples as above; linked_run_id is the run before (retry, replace).
+        # body is None when it is over the size bound; body_size is known all the same.
         "sent": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",
-            "linked_run_id",
+            "linked_run_id", "body_size",
         ),
         "send_failed": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",
-            "linked_run_id", "exception_class", "exception",
+            "linked_run_id", "exception_class", "exception", "body_size",
         ),
         # body is there only when the message came without a trail.
         "received": ("trail", "headers", "exchange", "routing_key", "priority", "redelivered",
-                     "content_type", "content_encoding", "body"),
+                     "content_type", "content_encoding", "body", "body_size"),
         "started": _RUN,
         "succeeded": _END,
         "failed": _END,
