@@ -1,0 +1,34 @@
+"""The trace that the caller is in already, when OpenTelemetry is in use here."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+TRACEPARENT = "traceparent"
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
+
+
+def caller_trace(headers: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return (trace id, span id) in hex of the caller's trace, or None when there is none.
+
+    A ``traceparent`` in the message headers (W3C Trace Context) comes before the current span of
+    OpenTelemetry, which is asked only if the user's own code has loaded it.
+    """
+    text = headers.get(TRACEPARENT)
+    if text is not None:
+        match = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
+        if match and match[1] != _NO_TRACE and match[2] != _NO_SPAN:
+            return match[1], match[2]
+    api = sys.modules.get("opentelemetry.trace")
+    current = getattr(api, "get_current_span", None)
+    if current is None:
+        return None
+    context = current().get_span_context()
+    if not context.is_valid:
+        return None
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"

@@ -1,0 +1,86 @@
+"""Seeing the bytes that kombu makes of a message body, without encoding anything twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kombu.serialization import codec, registry
+
+from celerytrail.exporter.agent.pending import PendingPublishes
+
+Encoder = Callable[..., Any]
+
+
+class _WatchedEncoders(dict[str, Any]):
+    """kombu's table of encoders, in which each one that is registered later is watched as well."""
+
+    def __init__(self, watch: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def __setitem__(self, name: str, entry: Any) -> None:
+        super().__setitem__(name, self._watch(entry))
+
+
+class EncoderWatch:
+    """Wraps every encoder of kombu's registry: what it makes of a pending body is kept with it."""
+
+    def __init__(self, pending: PendingPublishes) -> None:
+        self._pending = pending
+        self._active = False
+
+    def install(self) -> None:
+        """Watch all encoders, those registered now and those to come; harmless when done before."""
+        if self._active:
+            return
+        self._active = True
+        watched = _WatchedEncoders(self._watch)
+        for name, entry in registry._encoders.items():
+            watched[name] = entry
+        registry._encoders = watched
+        registry._default_encode = self._wrap(
+            registry._default_encode,
+            registry._default_content_type,
+            registry._default_content_encoding,
+        )
+
+    def uninstall(self) -> None:
+        """Put the encoders back as they were; those that somebody wrapped after us stay inert."""
+        if not self._active:
+            return
+        self._active = False
+        registry._encoders = {
+            name: entry._replace(encoder=_unwrapped(entry.encoder))
+            for name, entry in registry._encoders.items()
+        }
+        registry._default_encode = _unwrapped(registry._default_encode)
+
+    def _watch(self, entry: Any) -> Any:
+        content_type, content_encoding, encoder = entry
+        return codec(
+            content_type,
+            content_encoding,
+            self._wrap(encoder, content_type, content_encoding),
+        )
+
+    def _wrap(self, encoder: Any, content_type: Any, content_encoding: Any) -> Any:
+        if encoder is None or hasattr(encoder, "_celerytrail_encoder"):
+            return encoder
+        pending = self._pending.get
+
+        def encode(data: Any, *args: Any, **kwargs: Any) -> Any:
+            encoded = encoder(data, *args, **kwargs)
+            entry = pending(id(data))
+            if entry is not None and entry.body is data:
+                entry.encoded = encoded
+                entry.content_type = content_type
+                entry.content_encoding = content_encoding
+            return encoded
+
+        encode._celerytrail_encoder = encoder  # type: ignore[attr-defined]
+        return encode
+
+
+def _unwrapped(encoder: Any) -> Any:
+    return getattr(encoder, "_celerytrail_encoder", encoder)

@@ -1,0 +1,136 @@
+"""What the worker's main process knows of tasks: their reception, and the ends it reports itself."""
+
+from __future__ import annotations
+
+from time import time_ns
+from typing import Any
+from weakref import WeakValueDictionary
+
+from celerytrail.exporter.agent.exceptions import class_name, message
+from celerytrail.exporter.agent.recorder import Recorder
+from celerytrail.exporter.agent.trail import trail_values
+from celerytrail.exporter.agent.values import (
+    body_bytes,
+    header_values,
+    request_values,
+    request_values_of_message,
+)
+from celerytrail.exporter.attributes import STEP_BY_NAME
+from celerytrail.exporter.spool.plain import text_of
+from celerytrail.exporter.spool.record import TRAIL_HEADER
+
+_RECEIVED = STEP_BY_NAME["received"].code
+_FAILED = STEP_BY_NAME["failed"].code
+_RETRIED = STEP_BY_NAME["retried"].code
+_REPORTED = "_celerytrail_reported"
+
+
+class MainProcessHandlers:
+    """Handlers of task_received, task_revoked, task_unknown and task_rejected."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._write = recorder.write
+        self._caught = recorder.guard.caught
+        self._max_body = recorder.config.max_body_bytes
+        # Celery's own table has lost the request by the time its end is reported.
+        self._requests: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+    def task_received(self, request: Any = None, **_: Any) -> None:
+        """Record that a worker took the message from the queue; a prefetched one may go back."""
+        try:
+            now = time_ns()
+            self._requests[request.id] = request
+            headers = request.request_dict
+            delivery = request.delivery_info
+            trail = trail_values(headers.get(TRAIL_HEADER))
+            body, size = None, None
+            if trail is None:  # its publisher has no agent: what it sent is known from here only
+                body, size = body_bytes(_undecoded(request), self._max_body)
+            self._write(
+                _RECEIVED,
+                now,
+                (
+                    trail,
+                    header_values(headers),
+                    delivery.get("exchange"),
+                    delivery.get("routing_key"),
+                    delivery.get("priority"),
+                    delivery.get("redelivered"),
+                    request.content_type,
+                    request.content_encoding,
+                    body,
+                    size,
+                ),
+            )
+            shipper = self._recorder.shipper
+            if now >= shipper.next_check:
+                shipper.ensure(now)
+        except Exception as exc:  # noqa: BLE001 (never into the worker)
+            self._caught("task_received", exc)
+
+    def task_revoked(
+        self,
+        request: Any = None,
+        terminated: Any = None,
+        signum: Any = None,
+        expired: Any = None,
+        **_: Any,
+    ) -> None:
+        """Record a task that was revoked, or had expired, before or while it ran."""
+        number = int(signum) if isinstance(signum, int) else signum and text_of(signum)
+        self._recorder.note(
+            "expired" if expired else "revoked",
+            _trail_of(request.__dict__),
+            request_values(request),
+            None,
+            bool(terminated),
+            number,
+        )
+
+    def task_unknown(self, message: Any = None, exc: Any = None, **_: Any) -> None:
+        """Record a message for a task that this worker does not have."""
+        headers = message.headers or {}
+        self._recorder.note("unknown", _trail_of(headers), header_values(headers), text_of(exc))
+
+    def task_rejected(self, exc: Any = None, **_: Any) -> None:
+        """Record a message that is no task at all."""
+        reason = "no known task message format"
+        self._recorder.note("malformed", f"{class_name(exc)}: {message(exc)}" if exc else reason)
+
+    def failed(self, sender: Any, task_id: Any, failure: tuple[Any, Any, Any]) -> None:
+        """Record a failure that the main process reports: the child was lost, or out of time.
+
+        Celery 5.7 reports a time limit twice; the second report of a reception is dropped.
+        """
+        request = self._requests.get(task_id)
+        if request is not None:
+            if getattr(request, _REPORTED, None) == failure[0]:
+                return
+            setattr(request, _REPORTED, failure[0])
+            headers = request.request_dict
+            trail = _trail_of(headers)
+            values = request_values_of_message(headers, request.delivery_info)
+        else:
+            context = sender.request_stack.top
+            known = {} if context is None else context.__dict__
+            if known.get("id") != task_id:
+                known = {"id": task_id, "task": sender.name}
+            trail = _trail_of(known)
+            values = request_values_of_message(known, known.get("delivery_info"))
+        self._write(_FAILED, time_ns(), (trail, values, None, None, None, *failure, None))
+
+    def retried(self, request: Any, failure: tuple[Any, Any, Any]) -> None:
+        """Record a task that the main process gave back to be run again."""
+        trail = _trail_of(request.__dict__)
+        values = request_values(request)
+        self._write(_RETRIED, time_ns(), (trail, values, None, None, None, *failure, None))
+
+
+def _trail_of(headers: Any) -> tuple[Any, ...] | None:
+    return trail_values(headers.get(TRAIL_HEADER))
+
+
+def _undecoded(request: Any) -> Any:
+    body = request.body
+    return body if isinstance(body, (bytes, bytearray, memoryview, str)) else None

@@ -1,0 +1,156 @@
+"""Running a task: its start, its end and what it ended with, in the process that runs it."""
+
+from __future__ import annotations
+
+from time import monotonic_ns, time_ns
+from typing import Any
+
+from celerytrail.exporter.agent.exceptions import class_name, message, original, traceback_text
+from celerytrail.exporter.agent.handlers.main_process import MainProcessHandlers
+from celerytrail.exporter.agent.recorder import Recorder
+from celerytrail.exporter.agent.running import (
+    CLOCK_NS,
+    ENDED,
+    EXCEPTION,
+    REQUEST_OF_RUN,
+    RUN_ID,
+    RUN_KEY,
+    START_NS,
+    TRAIL_OF_RUN,
+    request_of,
+    run_of,
+)
+from celerytrail.exporter.agent.trail import trail_values
+from celerytrail.exporter.agent.values import request_values
+from celerytrail.exporter.attributes import STEP_BY_NAME
+from celerytrail.exporter.spool.record import REQUEST, TRAIL_HEADER
+
+_STARTED = STEP_BY_NAME["started"].code
+_ABORTED = STEP_BY_NAME["aborted"].code
+_SUCCEEDED = STEP_BY_NAME["succeeded"].code
+_FAILED = STEP_BY_NAME["failed"].code
+_END_OF_STATE = {
+    "SUCCESS": _SUCCEEDED,
+    "FAILURE": _FAILED,
+    "RETRY": STEP_BY_NAME["retried"].code,
+    "IGNORED": STEP_BY_NAME["ignored"].code,
+    "REJECTED": STEP_BY_NAME["rejected"].code,
+}
+_ID, _TASK = REQUEST.index("id"), REQUEST.index("task")
+_NOTHING = (None, None, None)
+
+
+class RunHandlers:
+    """Handlers of task_prerun, task_postrun, task_failure and task_retry."""
+
+    def __init__(self, recorder: Recorder, main_process: MainProcessHandlers) -> None:
+        self._write = recorder.write
+        self._span_id = recorder.ids.span_id
+        self._caught = recorder.guard.caught
+        self._capture_result = recorder.config.capture_result
+        self._main_process = main_process
+        self._last: tuple[Any, ...] = (None, None, None)
+
+    def task_prerun(self, task: Any = None, **_: Any) -> None:
+        """Begin a run: mint its id, keep it on the request, record the start."""
+        try:
+            now = time_ns()
+            request = request_of(task)
+            known = request.__dict__
+            trail = trail_values(known.get(TRAIL_HEADER))
+            values = request_values(request)
+            if values[_TASK] is None:
+                values = (*values[:_TASK], task.name, *values[_TASK + 1 :])
+            run_id = self._span_id()
+            known[RUN_KEY] = [run_id, now, monotonic_ns(), trail, values, None, False]
+            self._write(_STARTED, now, (trail, values, run_id))
+        except Exception as exc:  # noqa: BLE001 (never into a task)
+            self._caught("task_prerun", exc)
+
+    def task_postrun(
+        self, task: Any = None, retval: Any = None, state: Any = None, **_: Any
+    ) -> None:
+        """Record how the run ended. No state means that it was aborted: the child is being killed."""
+        try:
+            clock = monotonic_ns()
+            run = run_of(request_of(task))
+            if run is None:  # it began before the agent did
+                return
+            run[ENDED] = True
+            code = _END_OF_STATE.get(state, _ABORTED)
+            result = None
+            if code == _SUCCEEDED:
+                failure = _NOTHING
+                if self._capture_result:
+                    result = retval
+            else:
+                failure = run[EXCEPTION] or _failure_of(retval)
+            trail, values = run[TRAIL_OF_RUN], run[REQUEST_OF_RUN]
+            self._last = (values[_ID], trail, values)
+            self._write(
+                code,
+                time_ns(),
+                (
+                    trail,
+                    values,
+                    run[RUN_ID],
+                    run[START_NS],
+                    clock - run[CLOCK_NS],
+                    *failure,
+                    result,
+                ),
+            )
+        except Exception as exc:  # noqa: BLE001 (never into a task)
+            self._caught("task_postrun", exc)
+
+    def task_failure(
+        self,
+        sender: Any = None,
+        task_id: Any = None,
+        exception: Any = None,
+        einfo: Any = None,
+        **_: Any,
+    ) -> None:
+        """Keep the exception for the end of the run; without a run, the main process reports it."""
+        try:
+            exception = original(exception)
+            failure = (class_name(exception), message(exception), traceback_text(einfo))
+            run = run_of(request_of(sender))
+            if run is not None and run[REQUEST_OF_RUN][_ID] == task_id:
+                run[EXCEPTION] = failure
+            elif self._last[0] == task_id:
+                # after_return raised: up to Celery 5.5 the result becomes a failure after the end.
+                _, trail, values = self._last
+                self._write(_FAILED, time_ns(), (trail, values, None, None, None, *failure, None))
+            else:
+                self._main_process.failed(sender, task_id, failure)
+        except Exception as exc:  # noqa: BLE001 (never into a task)
+            self._caught("task_failure", exc)
+
+    def task_retry(
+        self, request: Any = None, reason: Any = None, einfo: Any = None, **_: Any
+    ) -> None:
+        """Keep why a run is retried; without a run, the main process gave the task up for a retry."""
+        try:
+            cause = original(getattr(reason, "exc", None))
+            if cause is None or isinstance(cause, str):
+                cause = reason
+            failure = (
+                _NOTHING
+                if cause is None
+                else (class_name(cause), message(cause), traceback_text(einfo))
+            )
+            run = run_of(request)
+            if run is not None:
+                run[EXCEPTION] = failure
+            else:
+                self._main_process.retried(request, failure)
+        except Exception as exc:  # noqa: BLE001 (never into a task)
+            self._caught("task_retry", exc)
+
+
+def _failure_of(retval: Any) -> tuple[Any, Any, Any]:
+    # Ignore and Reject have no signal of their own; the exception is what the tracer returns.
+    if isinstance(retval, BaseException):
+        return class_name(retval), message(retval), None
+    return _NOTHING

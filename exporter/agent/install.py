@@ -1,0 +1,157 @@
+"""Setting the agent up in this process, once, and taking it away again."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from celerytrail.exporter.agent.config import AgentConfig
+from celerytrail.exporter.agent.encoders import EncoderWatch
+from celerytrail.exporter.agent.errors import AgentError
+from celerytrail.exporter.agent.guard import logger
+from celerytrail.exporter.agent.handlers.process import announce
+from celerytrail.exporter.agent.publish_errors import PublishErrorWatch
+from celerytrail.exporter.agent.recorder import Recorder
+from celerytrail.exporter.agent.signals import Handler, Handlers, connect, disconnect, table
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What is in place in this process."""
+
+    recorder: Recorder
+    handlers: Handlers
+    connected: Mapping[str, Handler]
+    encoders: EncoderWatch
+    publish_errors: PublishErrorWatch
+
+    def close(self) -> None:
+        """Record what is still owed, say goodbye, and let the shipper live on."""
+        self.handlers.publish.close()
+        self.recorder.close()
+        self.recorder.shipper.let_go()
+
+
+_installed: Installed | None = None
+_hooked = False
+
+
+def installed() -> Installed | None:
+    """Return what is in place in this process, or None."""
+    return _installed
+
+
+def instrument(
+    app: Any = None,
+    *,
+    endpoint: str | None = None,
+    token: str | None = None,
+    service: str | None = None,
+    namespace: str | None = None,
+    environment: str | None = None,
+    worker_name: str | None = None,
+    spool_dir: str | os.PathLike[str] | None = None,
+    redaction: str | os.PathLike[str] | None = None,
+) -> bool:
+    """Record the Celery tasks that this process publishes or runs, and return whether it does.
+
+    Call it once where the app is made; a second call changes nothing. What is not passed comes from
+    the environment (``CELERYTRAIL_*``). ``redaction`` is the path of a file of redaction rules for
+    the shipper. It raises nothing: what keeps it from starting is one warning.
+    """
+    if _installed is not None:
+        return True
+    recorder = start(
+        endpoint=endpoint,
+        token=token,
+        service=service,
+        namespace=namespace,
+        environment=environment,
+        worker_name=worker_name,
+        spool_dir=spool_dir,
+        redaction=redaction,
+    )
+    if recorder is not None:
+        announce(recorder, app)
+    return recorder is not None
+
+
+def start(**settings: Any) -> Recorder | None:
+    """Set the agent up with these settings over the environment's, and return what records.
+
+    It does not raise. None says that the agent is disabled, or that a warning says why it does not
+    record.
+    """
+    try:
+        config = AgentConfig.from_env(**settings)
+        return None if config.disabled else install(config)
+    except AgentError as exc:
+        logger.warning("celerytrail does not record: %s", exc)
+    except Exception as exc:  # noqa: BLE001 (somebody else's process must start all the same)
+        logger.warning("celerytrail does not record: %s while it was set up", type(exc).__name__)
+    return None
+
+
+def install(config: AgentConfig) -> Recorder:
+    """Put the agent in place with these settings; what is there already stays."""
+    global _installed
+    if _installed is not None:
+        return _installed.recorder
+    recorder = Recorder(config)
+    handlers = Handlers.of(recorder)
+    encoders = EncoderWatch(recorder.pending)
+    publish_errors = PublishErrorWatch(recorder.pending, handlers.publish.failed)
+    connected = table(recorder, handlers)
+    _installed = Installed(recorder, handlers, connected, encoders, publish_errors)
+    encoders.install()
+    publish_errors.install()
+    connect(connected)
+    _hook_process()
+    return recorder
+
+
+def uninstrument() -> None:
+    """Take the agent away and end this process's stream; harmless when it is not there."""
+    global _installed
+    if _installed is None:
+        return
+    there, _installed = _installed, None
+    disconnect(there.connected)
+    there.encoders.uninstall()
+    there.publish_errors.uninstall()
+    there.close()
+
+
+def _hook_process() -> None:
+    global _hooked
+    if not _hooked:
+        _hooked = True
+        atexit.register(_close)
+        os.register_at_fork(after_in_child=_after_fork)
+
+
+def _close() -> None:
+    if _installed is not None:
+        _installed.close()
+
+
+def _after_fork() -> None:
+    if _installed is None:
+        return
+    _installed.recorder.after_fork()
+    # Children of multiprocessing and billiard end by os._exit: atexit is not run in them.
+    for name in ("multiprocessing.util", "billiard.util"):
+        module = sys.modules.get(name)
+        if module is not None:
+            module.register_after_fork(_installed.recorder, _finalize_with(module))
+
+
+def _finalize_with(module: Any) -> Any:
+    def finalize(_: Recorder) -> None:
+        module.Finalize(None, _close, exitpriority=0)
+
+    return finalize
