@@ -1,0 +1,120 @@
+"""Turns spool records into what is sent: payload log records, and the spans that commit to them."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from celerytrail.exporter.deployment import Deployment
+from celerytrail.exporter.shipper.data_keys import SealingKeys, segment_data_key
+from celerytrail.exporter.shipper.identity import identify
+from celerytrail.exporter.shipper.payload import PayloadBuilder, Sealing
+from celerytrail.exporter.shipper.requests import Envelope, Outgoing
+from celerytrail.exporter.shipper.span_builder import build_span
+from celerytrail.exporter.spool.reader import Chunk
+from celerytrail.exporter.spool.record import Record
+from celerytrail.exporter.spool.segment import SegmentHeader
+
+_log = logging.getLogger(__name__)
+
+_MAX_SEGMENTS = 512
+_ON_SPANS = frozenset(("args", "kwargs"))
+
+
+@dataclass(slots=True)
+class _Segment:
+    """What the records of one segment have in common."""
+
+    header: SegmentHeader
+    envelope: Envelope
+    deployment: str
+    sealing: Sealing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Log records and spans of some records; the log records go first."""
+
+    logs: list[Outgoing]
+    spans: list[Outgoing]
+
+
+class Assembly:
+    """Builds batches by the settings of this process."""
+
+    def __init__(
+        self,
+        payloads: PayloadBuilder,
+        sealing: SealingKeys | None = None,
+        *,
+        arguments_on_spans: bool = False,
+    ) -> None:
+        self.failed = 0
+        """Records out of which no span could be made; their numbers show as missing."""
+        self._payloads = payloads
+        self._keys = sealing
+        self._arguments_on_spans = arguments_on_spans
+        self._segments: OrderedDict[Path, _Segment] = OrderedDict()
+
+    def batch(self, chunks: Iterable[Chunk]) -> Batch:
+        """Build what is sent for the records of some chunks, in their order."""
+        batch = Batch([], [])
+        for chunk in chunks:
+            segment = self._segment(chunk)
+            for item in chunk.records:
+                try:
+                    self._add(batch, chunk.path, segment, item.record)
+                except Exception as exc:  # noqa: BLE001
+                    # One strange record must not hold up all that come after it for ever.
+                    self.failed += 1
+                    _log.error(
+                        "record %d of stream %s is left out: %s while its span was made",
+                        item.record.seq,
+                        chunk.header.stream_id,
+                        type(exc).__name__,
+                    )
+        return batch
+
+    def _add(self, batch: Batch, path: Path, segment: _Segment, record: Record) -> None:
+        identity = identify(segment.header, record)
+        sealing = segment.sealing
+        if sealing is None and self._keys is not None and record.fields.get("body") is not None:
+            sealing = segment.sealing = self._sealing(path, segment, self._keys)
+        payload = self._payloads.build(
+            segment.header, segment.deployment, record, identity, sealing
+        )
+        arguments = None
+        if self._arguments_on_spans:
+            arguments = {
+                item.kind: item.shown
+                for item in payload.items
+                if item.kind in _ON_SPANS and item.shown is not None
+            }
+        span = build_span(
+            record,
+            identity,
+            payload.commitments(),
+            withheld=payload.withheld,
+            arguments=arguments,
+        )
+        for payload_item in payload.items:
+            batch.logs.append(Outgoing(segment.envelope, payload_item.log_record))
+        batch.spans.append(Outgoing(segment.envelope, span))
+
+    def _segment(self, chunk: Chunk) -> _Segment:
+        segment = self._segments.get(chunk.path)
+        if segment is None:
+            header = chunk.header
+            label = Deployment(header.namespace, header.service, header.environment).label
+            segment = _Segment(header, Envelope.of(header), label)
+            self._segments[chunk.path] = segment
+            if len(self._segments) > _MAX_SEGMENTS:
+                self._segments.popitem(last=False)
+        return segment
+
+    def _sealing(self, path: Path, segment: _Segment, keys: SealingKeys) -> Sealing:
+        data_key = segment_data_key(path, segment.header, segment.deployment, keys)
+        return Sealing(data_key, keys.psk, keys.ledger_id)

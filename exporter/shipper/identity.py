@@ -1,0 +1,193 @@
+"""Which task, send, run and trace a record belongs to: the ids of ``docs/design/identity.md``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from celerytrail.exporter.spool.record import HEADERS, REQUEST, TRAIL, Record
+from celerytrail.exporter.spool.segment import SegmentHeader
+
+_TRACE_DOMAIN = b"celerytrail/trace/v1\0"
+_SEND_DOMAIN = b"celerytrail/send/v1\0"
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
+_RUN_STEPS = frozenset(("succeeded", "failed", "retried", "ignored", "rejected", "aborted", "lost"))
+_SENT_STEPS = frozenset(("sent", "send_failed"))
+_NO_FACTS: Mapping[str, Any] = {}
+_LARGEST_TIME = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The ids of one record, as bytes, and the facts about the task that all steps share.
+
+    ``facts`` are the message headers or the request, by name. ``event_time`` is nanoseconds since
+    1970. ``trail`` is empty where the message carried none; then ``derived`` is true and the ids
+    come from the task id.
+    """
+
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
+    send_id: bytes | None
+    sent_unix_nano: int | None
+    derived: bool
+    task_id: str | None
+    retries: int
+    event_time: int
+    start_time: int
+    end_time: int
+    trail: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
+def identify(header: SegmentHeader, record: Record) -> Identity:
+    """Work out the ids and times of a record. It raises nothing for what a message brought along."""
+    fields = record.fields
+    step = record.step.name
+    end = record.time_unix_nano
+    start = end
+    if step in _SENT_STEPS or step in _RUN_STEPS:
+        began = fields.get("start_unix_nano")
+        if type(began) is int and 0 <= began <= end:
+            start = began
+    event_time = start if step in _SENT_STEPS else end
+    if step == "group":
+        return _group(header, record, event_time)
+
+    facts = _facts(fields)
+    task_id, retries = _text(facts.get("id")), _retries(facts.get("retries"))
+    trail = _trail(fields.get("trail"))
+    derived = False
+    send_id: bytes | None = None
+    sent: int | None = None
+    if trail:
+        trace_id = bytes.fromhex(trail["trace_id"])
+        send_id = bytes.fromhex(trail["send_id"])
+        sent = trail["sent_unix_nano"]
+    elif task_id is not None:
+        derived = True
+        root = _text(facts.get("root_id")) or task_id
+        trace_id = sha256(_TRACE_DOMAIN + _bytes(root)).digest()[:16]
+        send_id = sha256(_SEND_DOMAIN + _bytes(task_id) + b"\0%d" % retries).digest()[:8]
+        sent = retries
+    else:
+        # Workers and streams: one trace for what a process says about itself.
+        trace_id = sha256(_TRACE_DOMAIN + header.stream_id.encode()).digest()[:16]
+
+    span_id: bytes | None = None
+    parent = send_id or b""
+    if step in _SENT_STEPS:
+        span_id = send_id
+        parent = _span_id(trail.get("parent_span_id")) or b""
+    elif step in _RUN_STEPS and fields.get("start_unix_nano") is not None:
+        # Only the process that ran it knows when it started.
+        span_id = _span_id(fields.get("run_id"))
+    return Identity(
+        trace_id,
+        span_id or point_span_id(header.stream_id, record.seq),
+        parent,
+        send_id,
+        sent,
+        derived,
+        task_id,
+        retries,
+        event_time,
+        start,
+        end,
+        trail,
+        facts,
+    )
+
+
+def point_span_id(stream_id: str, seq: int) -> bytes:
+    """Return the span id of a record that has none of its own: it depends on the record alone.
+
+    First 8 bytes of SHA-256(stream id as 16 bytes | seq as 8 bytes, big endian).
+    """
+    return sha256(bytes.fromhex(stream_id) + seq.to_bytes(8, "big", signed=True)).digest()[:8]
+
+
+def span_id_of(text: object) -> bytes | None:
+    """Return a span id given as 16 hex digits, None for anything else."""
+    return _span_id(text)
+
+
+def _group(header: SegmentHeader, record: Record, event_time: int) -> Identity:
+    fields = record.fields
+    trace_id = fields.get("trace_id")
+    valid = isinstance(trace_id, str) and _TRACE_ID.fullmatch(trace_id)
+    group_id = _text(fields.get("group_id")) or ""
+    return Identity(
+        trace_id=bytes.fromhex(str(trace_id))
+        if valid
+        else sha256(_TRACE_DOMAIN + _bytes(group_id)).digest()[:16],
+        span_id=_span_id(fields.get("span_id")) or point_span_id(header.stream_id, record.seq),
+        parent_span_id=_span_id(fields.get("parent_span_id")) or b"",
+        send_id=None,
+        sent_unix_nano=None,
+        derived=not valid,
+        task_id=None,
+        retries=0,
+        event_time=event_time,
+        start_time=event_time,
+        end_time=record.time_unix_nano,
+        trail=_NO_FACTS,
+        facts=_NO_FACTS,
+    )
+
+
+def _facts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    headers = fields.get("headers")
+    if isinstance(headers, (tuple, list)):
+        return dict(zip(HEADERS, headers, strict=False))
+    request = fields.get("request")
+    if isinstance(request, (tuple, list)):
+        return dict(zip(REQUEST, request, strict=False))
+    return _NO_FACTS
+
+
+def _trail(values: object) -> Mapping[str, Any]:
+    # The trail rode on a message, which anybody may have written.
+    if not isinstance(values, (tuple, list)):
+        return _NO_FACTS
+    trail = dict(zip(TRAIL, values, strict=False))
+    trace_id, send_id, sent = (
+        trail.get("trace_id"),
+        trail.get("send_id"),
+        trail.get("sent_unix_nano"),
+    )
+    if (
+        isinstance(trace_id, str)
+        and _TRACE_ID.fullmatch(trace_id)
+        and isinstance(send_id, str)
+        and _SPAN_ID.fullmatch(send_id)
+        and type(sent) is int
+        and 0 <= sent <= _LARGEST_TIME
+    ):
+        return trail
+    return _NO_FACTS
+
+
+def _span_id(value: object) -> bytes | None:
+    if isinstance(value, str) and _SPAN_ID.fullmatch(value):
+        return bytes.fromhex(value)
+    return None
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return None if value is None else str(value)
+
+
+def _retries(value: object) -> int:
+    return value if type(value) is int and 0 <= value < 2**31 else 0
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

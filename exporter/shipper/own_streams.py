@@ -1,0 +1,144 @@
+"""What the shipper itself has to report: streams whose writer is gone without a goodbye.
+
+It goes through the spool like everything else, so that it is not lost when the shipper is killed.
+A report is about a stream of some deployment and is written as that deployment: a token is good
+for one only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from celerytrail.exporter.attributes import STEP_BY_NAME
+from celerytrail.exporter.deployment import Deployment
+from celerytrail.exporter.spool.errors import SpoolFormatError
+from celerytrail.exporter.spool.reader import EndedStream
+from celerytrail.exporter.spool.record import Record
+from celerytrail.exporter.spool.segment import (
+    SEGMENT_SUFFIX,
+    Frame,
+    SegmentHeader,
+    decode_record,
+    read_header,
+    scan,
+)
+from celerytrail.exporter.spool.writer import Origin, SpoolWriter
+
+PROCESS_KIND = "shipper"
+_ABANDONED = STEP_BY_NAME["stream_abandoned"].code
+
+
+def shipper_version() -> str:
+    """Return the version of the installed distribution."""
+    try:
+        return version("celerytrail")
+    except PackageNotFoundError:
+        return ""
+
+
+class OwnStreams:
+    """One stream of the shipper for each deployment it has something to say about."""
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._writers: dict[str, SpoolWriter] = {}
+        self._told = _told_before(directory)
+        self._trouble = ""
+
+    def report_abandoned(self, ended: EndedStream) -> bool:
+        """Record that a stream ended without a goodbye; once, whatever happens between.
+
+        Returns False when it could not be written: ask again later, and keep the stream until then.
+        The stream's files must be deleted before anything is delivered again.
+        """
+        if ended.header is None or ended.stream_id in self._told:
+            return True
+        writer = self._writer(ended.header)
+        lost = writer.lost
+        writer.write(
+            _ABANDONED,
+            time.time_ns(),
+            (ended.stream_id, ended.last_seq, ended.torn_bytes),
+        )
+        if not writer.is_open or writer.lost != lost:
+            return False
+        self._told.add(ended.stream_id)
+        return True
+
+    def stream_ids(self) -> frozenset[str]:
+        """Return the streams that this process writes."""
+        return frozenset(w.stream_id for w in self._writers.values() if w.is_open)
+
+    def close(self) -> None:
+        """Say goodbye on every stream."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _writer(self, header: SegmentHeader) -> SpoolWriter:
+        deployment = Deployment(header.namespace, header.service, header.environment)
+        writer = self._writers.get(deployment.label)
+        if writer is None:
+            origin = _origin(deployment)
+            writer = SpoolWriter(
+                self._directory,
+                lambda: origin,
+                max_bytes=self._max_bytes,
+                on_trouble=self._note,
+            )
+            self._writers[deployment.label] = writer
+        return writer
+
+    def _note(self, trouble: Exception) -> None:
+        self._trouble = str(trouble)
+
+
+def _origin(deployment: Deployment) -> Origin:
+    host = socket.gethostname()
+    boot_id = ""
+    with contextlib.suppress(OSError):
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Origin(
+        boot_id=boot_id,
+        host=host,
+        pid=os.getpid(),
+        process_kind=PROCESS_KIND,
+        worker=f"{PROCESS_KIND}@{host}",
+        namespace=deployment.namespace,
+        service=deployment.service,
+        environment=deployment.environment,
+        resource_attributes="",
+        agent_version=shipper_version(),
+        celery_version="",
+        python_version=platform.python_version(),
+    )
+
+
+def _told_before(directory: Path) -> set[str]:
+    # A shipper that was killed after it reported and before it deleted: its report is still here,
+    # because nothing is delivered between the two.
+    told: set[str] = set()
+    for path in sorted(directory.glob(f"*{SEGMENT_SUFFIX}")):
+        try:
+            with path.open("rb") as file:
+                data = file.read(64 * 1024)
+                header, first = read_header(data)
+                if header.process_kind != PROCESS_KIND:
+                    continue
+                data += file.read()
+        except (OSError, SpoolFormatError):
+            continue
+        for item in scan(data, first):
+            if isinstance(item, Frame):
+                with contextlib.suppress(SpoolFormatError, ValueError):
+                    record = Record.from_tuple(decode_record(item.payload))
+                    if record.step.code == _ABANDONED:
+                        told.add(str(record.fields.get("about_stream_id")))
+    return told

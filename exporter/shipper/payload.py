@@ -1,0 +1,257 @@
+"""The payload items of a record: user data that travels apart from its span, as OTLP log records.
+
+Whatever is made here depends on the record, its segment and the settings alone, so that a record
+that is sent again after a crash has the same items, salts and commitments.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from celerytrail.exporter.attributes import PAYLOAD_EVENT_NAME
+from celerytrail.exporter.commitment import commit
+from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
+from celerytrail.exporter.shipper.identity import Identity
+from celerytrail.exporter.shipper.otlp_bytes import constant_text, integer, join, text, true
+from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
+from celerytrail.exporter.spool.record import Record
+from celerytrail.exporter.spool.segment import SegmentHeader
+
+SALT_DOMAIN = b"celerytrail/salt/v1\0"
+DEFAULT_BODY_BYTES = 256 * 1024
+MAX_CONTAINER_BYTES = 512 * 1024
+"""A body over the first, or a container over the second, is not kept; a receiver takes no more."""
+
+_ATTRIBUTES_FIELD = 6  # LogRecord.attributes
+_MESSAGE_STEPS = frozenset(("sent", "send_failed", "received"))
+_JSON = frozenset(("application/json", "json"))
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadItem:
+    """One item: its kind, its commitment, and the encoded ``LogRecord`` that carries it."""
+
+    kind: str
+    commitment: bytes
+    shown: bytes | None
+    log_record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """All items of one record. ``withheld`` says why its message body is not among them."""
+
+    items: tuple[PayloadItem, ...]
+    withheld: str | None
+
+    def commitments(self) -> dict[str, bytes]:
+        """Return the commitments by kind."""
+        return {item.kind: item.commitment for item in self.items}
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What seals the bodies of one segment."""
+
+    data_key: DataKey
+    psk: bytes
+    ledger_id: str
+
+
+_NOTHING = Payload((), None)
+
+
+class PayloadBuilder:
+    """Makes payload items by the settings of this process."""
+
+    def __init__(self, redactor: Redactor, *, max_body_bytes: int = DEFAULT_BODY_BYTES) -> None:
+        self._redactor = redactor
+        self._max_body_bytes = max_body_bytes
+
+    def build(
+        self,
+        header: SegmentHeader,
+        deployment: str,
+        record: Record,
+        identity: Identity,
+        sealing: Sealing | None,
+    ) -> Payload:
+        """Return the items of a record.
+
+        ``deployment`` is the label of the segment's deployment. With ``sealing`` the message body
+        is sealed; without, it is kept only where redaction found nothing to hide in all of it.
+        """
+        task_id = identity.task_id
+        if task_id is None:
+            # A payload belongs to a task: without an id nobody could find, or erase, it.
+            return _NOTHING
+        fields = record.fields
+        shown: list[tuple[str, Redacted]] = []
+        container: bytes | None = None
+        withheld: str | None = None
+        step = record.step.name
+        # The message was shown when it was sent; a reception shows it only if that was not seen.
+        if step in _MESSAGE_STEPS and (step != "received" or identity.derived):
+            body = fields.get("body")
+            looked_at: RedactedBody | None = None
+            if isinstance(body, bytes) and fields.get("content_type") in _JSON:
+                looked_at = self._redactor.body(body, _text(identity.facts.get("task")))
+            shown += self._arguments(identity, looked_at)
+            container, withheld = self._body(
+                header, deployment, record, identity, looked_at, sealing
+            )
+        elif step == "unknown" and identity.derived:
+            shown += self._arguments(identity, None)
+        for kind in ("exception", "traceback"):
+            value = fields.get(kind)
+            if value is not None:
+                shown.append((kind, self._redactor.text(_decoded(value))))
+        if fields.get("result") is not None:
+            shown.append(("result", self._result(fields["result"])))
+        if not shown and container is None:
+            return Payload((), withheld) if withheld else _NOTHING
+        maker = _ItemMaker(header, record, identity, task_id)
+        items = [maker.item(kind, redacted.data, redacted) for kind, redacted in shown]
+        if container is not None:
+            items.append(maker.item("body", container, None))
+        return Payload(tuple(items), withheld)
+
+    def _arguments(
+        self, identity: Identity, body: RedactedBody | None
+    ) -> Iterator[tuple[str, Redacted]]:
+        facts = identity.facts
+        if body is not None:
+            yield "args", body.args
+            yield "kwargs", body.kwargs
+        else:
+            task = _text(facts.get("task"))
+            for kind, name in (("args", "argsrepr"), ("kwargs", "kwargsrepr")):
+                value = facts.get(name)
+                if value is not None:
+                    yield (
+                        kind,
+                        self._redactor.argument_text(
+                            _decoded(value), task, positional=kind == "args"
+                        ),
+                    )
+        stamps = facts.get("stamps")
+        if stamps:
+            yield "stamps", self._redactor.value(stamps)
+
+    def _result(self, value: Any) -> Redacted:
+        return self._redactor.value(_decoded(value) if isinstance(value, bytes) else value)
+
+    def _body(
+        self,
+        header: SegmentHeader,
+        deployment: str,
+        record: Record,
+        identity: Identity,
+        looked_at: RedactedBody | None,
+        sealing: Sealing | None,
+    ) -> tuple[bytes | None, str | None]:
+        body = record.fields.get("body")
+        if not isinstance(body, bytes):
+            large = record.fields.get("body_size") is not None or body is not None
+            return None, "too_large" if large else "missing"
+        if len(body) > self._max_body_bytes:
+            return None, "too_large"
+        message = _message(record.fields, identity.facts, body)
+        if sealing is not None:
+            binding = Binding(
+                sealing.ledger_id,
+                deployment,
+                identity.task_id or "",
+                identity.retries,
+                header.stream_id,
+                record.seq,
+            )
+            container = seal(message, binding, sealing.data_key, sealing.psk, header.secret)
+        else:
+            if looked_at is None:
+                return None, "unexamined"
+            if looked_at.changed or self._redactor.value(dict(message.headers)).changed:
+                return None, "redacted"
+            container = keep_plain(message)
+        if len(container) > MAX_CONTAINER_BYTES:
+            return None, "too_large"
+        return container, None
+
+
+class _ItemMaker:
+    """Makes the items of one record: what they have in common is encoded once."""
+
+    __slots__ = ("_common", "_head", "_identity", "_secret")
+
+    def __init__(
+        self, header: SegmentHeader, record: Record, identity: Identity, task_id: str
+    ) -> None:
+        self._identity = identity
+        self._secret = header.secret
+        self._head = (
+            SALT_DOMAIN
+            + bytes.fromhex(header.stream_id)
+            + record.seq.to_bytes(8, "big", signed=True)
+        )
+        self._common = (
+            text("messaging.message.id", task_id),
+            integer("celery.retries", identity.retries),
+            integer("celerytrail.seq", record.seq),
+        )
+
+    def item(self, kind: str, body: bytes, redacted: Redacted | None) -> PayloadItem:
+        salt = hmac.digest(self._secret, self._head + kind.encode(), "sha256")
+        commitment = commit(kind, salt, body)
+        attributes = [
+            constant_text("celerytrail.payload.kind", kind),
+            text("celerytrail.payload.commitment", commitment.hex()),
+            text("celerytrail.payload.salt", salt.hex()),
+            *self._common,
+        ]
+        if redacted is not None and redacted.truncated:
+            attributes.append(true("celerytrail.payload.truncated"))
+        log_record = LogRecord(
+            time_unix_nano=self._identity.event_time,
+            observed_time_unix_nano=self._identity.event_time,
+            event_name=PAYLOAD_EVENT_NAME,
+            trace_id=self._identity.trace_id,
+            span_id=self._identity.span_id,
+            body=AnyValue(bytes_value=body)
+            if redacted is None
+            else AnyValue(string_value=body.decode()),
+        )
+        return PayloadItem(
+            kind,
+            commitment,
+            None if redacted is None else body,
+            log_record.SerializeToString() + join(_ATTRIBUTES_FIELD, attributes),
+        )
+
+
+def _message(fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes) -> Message:
+    return Message(
+        headers=facts,
+        properties={"correlation_id": facts.get("id"), "reply_to": fields.get("reply_to")},
+        exchange=_text(fields.get("exchange")),
+        routing_key=_text(fields.get("routing_key")),
+        priority=fields.get("priority"),
+        content_type=_text(fields.get("content_type")),
+        content_encoding=_text(fields.get("content_encoding")),
+        body=body,
+    )
+
+
+def _decoded(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else repr(value)
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value)

@@ -1,0 +1,146 @@
+"""The shipper's loop: read, build, send, acknowledge, delete; until there is nothing left to do."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from celerytrail.exporter.shipper.assembly import Assembly
+from celerytrail.exporter.shipper.config import ShipperConfig, read_token
+from celerytrail.exporter.shipper.delivery import Delivery
+from celerytrail.exporter.shipper.errors import StoppedWaiting
+from celerytrail.exporter.shipper.otlp_settings import LOGS, TRACES
+from celerytrail.exporter.shipper.own_streams import OwnStreams, shipper_version
+from celerytrail.exporter.shipper.patience import Patience
+from celerytrail.exporter.shipper.payload import PayloadBuilder
+from celerytrail.exporter.shipper.redaction import Redactor
+from celerytrail.exporter.shipper.rejected import RejectedFolder
+from celerytrail.exporter.shipper.requests import MAX_RECORDS
+from celerytrail.exporter.shipper.transport import HttpTransport, Transport
+from celerytrail.exporter.spool.reader import SpoolReader
+
+_log = logging.getLogger(__name__)
+
+BATCH_BYTES = 512 * 1024
+"""Spool bytes read for one batch: with what is built out of them they bound the memory used."""
+
+POLL_SECONDS = 0.2
+SLOW_POLL_SECONDS = 1.0
+SLOW_AFTER_SECONDS = 10.0
+IDLE_SECONDS = 10.0
+"""Nothing to ship and nobody writing for so long: a shipper that was started by a worker ends."""
+
+
+class Shipper:
+    """Ships one spool directory. The caller holds the shipper's lock of the directory."""
+
+    def __init__(
+        self, config: ShipperConfig, patience: Patience, transport: Transport | None = None
+    ) -> None:
+        redactor = Redactor(config.rules)
+        self.transport = transport or HttpTransport(f"celerytrail-shipper/{shipper_version()}")
+        token_file = config.token_file
+        self.delivery = Delivery(
+            {TRACES: config.traces, LOGS: config.logs},
+            self.transport,
+            RejectedFolder(config.spool, config.rejected_bytes),
+            patience,
+            token=config.token,
+            read_token=None if token_file is None else lambda: read_token(token_file),
+            clean=redactor.hide_text,
+        )
+        self.reader = SpoolReader(config.spool)
+        self._patience = patience
+        self._assembly = Assembly(
+            PayloadBuilder(redactor, max_body_bytes=config.max_body_bytes),
+            config.sealing,
+            arguments_on_spans=config.arguments_on_spans,
+        )
+        self._own = OwnStreams(config.spool, config.own_spool_bytes)
+
+    @property
+    def left_out(self) -> int:
+        """Records that could not be read or made into a span, and records that were refused."""
+        refused = sum(self.delivery.counts.rejected.values())
+        return self.reader.unreadable_records + self._assembly.failed + refused
+
+    def run(self, *, exit_when_idle: bool = False) -> None:
+        """Ship until asked to stop, or until idle; then drain within the patience's bounds.
+
+        Raises DeliveryError only where the patience says to give up.
+        """
+        shipped_at = written_at = time.monotonic()
+        try:
+            while not self._patience.stopping:
+                did_something = self.ship_some()
+                now = time.monotonic()
+                if did_something:
+                    shipped_at = written_at = now
+                    continue
+                if exit_when_idle:
+                    if self._somebody_writes():
+                        written_at = now
+                    elif now - written_at >= IDLE_SECONDS and self.is_done():
+                        break
+                slow = now - shipped_at >= SLOW_AFTER_SECONDS
+                self._patience.wait(SLOW_POLL_SECONDS if slow else POLL_SECONDS)
+            self.drain()
+        except StoppedWaiting as exc:
+            if not self._patience.stopping:
+                raise
+            _log.warning("the rest stays in the spool, in %s: %s", self.reader.directory, exc)
+        finally:
+            # Written, though not delivered: the next shipper takes it along.
+            self._own.close()
+
+    def drain(self) -> None:
+        """Ship what is there, and then the shipper's own goodbye.
+
+        Raises StoppedWaiting when the time is up before, DeliveryError where the patience says to
+        give up.
+        """
+        while self.ship_some():
+            self._patience.check("records come in faster than they are delivered")
+        self._own.close()
+        while self.ship_some():
+            self._patience.check("records come in faster than they are delivered")
+
+    def ship_some(self) -> bool:
+        """Ship one batch, and delete what is done; return whether there was anything to do.
+
+        Raises as ``drain``.
+        """
+        self.reader.refresh()
+        chunks = self.reader.read(max_records=MAX_RECORDS, max_bytes=BATCH_BYTES)
+        if chunks:
+            batch = self._assembly.batch(chunks)
+            try:
+                # A span commits to its payload: who has the span must be able to have the payload.
+                self.delivery.send(LOGS, batch.logs)
+                self.delivery.send(TRACES, batch.spans)
+            except BaseException:
+                self.reader.rewind()
+                raise
+            for chunk in chunks:
+                self.reader.acknowledge(chunk)
+        told = False
+        for ended in self.reader.delete_finished():
+            if not ended.closed:
+                if not self._own.report_abandoned(ended):
+                    continue
+                told = True
+            # Nothing is delivered between the report and this: see OwnStreams.
+            self.reader.forget(ended.stream_id)
+        return bool(chunks) or told
+
+    def is_done(self) -> bool:
+        """Look once more: nothing unread, nothing unacknowledged, nobody writing."""
+        self.reader.refresh()
+        return self.reader.everything_acknowledged() and not self._somebody_writes()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.transport.close()
+
+    def _somebody_writes(self) -> bool:
+        return self.reader.has_living_writer(besides=self._own.stream_ids())

@@ -1,0 +1,317 @@
+"""Builds the OpenTelemetry span of a spool record, see ``docs/design/identity.md``.
+
+One record is one span, and the same record is always the same span, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from celerytrail.exporter.attributes import COMMITMENT_PREFIX
+from celerytrail.exporter.shipper import timestamps
+from celerytrail.exporter.shipper.identity import Identity, span_id_of
+from celerytrail.exporter.shipper.otlp_bytes import (
+    constant_text,
+    integer,
+    join,
+    long_text,
+    text,
+    true,
+)
+from celerytrail.exporter.spool.record import Record
+
+_ATTRIBUTES_FIELD = 9  # Span.attributes
+_ERROR = Status(code=Status.STATUS_CODE_ERROR)
+_PARENT_IS_LOCAL = 0x100  # SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
+_PARENT_IS_REMOTE = 0x300  # ... and SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the spans of a step look: first word of the name, what follows it, kind, operation."""
+
+    word: str
+    follows: str
+    kind: Span.SpanKind.ValueType
+    operation: str
+    operation_type: str | None = None
+    failed: bool = False
+    parent_is_remote: bool = True
+
+
+_RUN = _Form("run", "task", Span.SPAN_KIND_CONSUMER, "process", "process")
+_FAILED_RUN = _Form("run", "task", Span.SPAN_KIND_CONSUMER, "process", "process", failed=True)
+_SEND = "send"
+_FORMS: Mapping[str, _Form] = {
+    "sent": _Form(_SEND, "queue", Span.SPAN_KIND_PRODUCER, _SEND, _SEND, parent_is_remote=False),
+    "send_failed": _Form(
+        _SEND, "queue", Span.SPAN_KIND_PRODUCER, _SEND, _SEND, failed=True, parent_is_remote=False
+    ),
+    "received": _Form("received", "task", Span.SPAN_KIND_INTERNAL, "receive", "receive"),
+    "started": _Form("wait", "queue", Span.SPAN_KIND_INTERNAL, "wait"),
+    "succeeded": _RUN,
+    "failed": _FAILED_RUN,
+    "retried": _RUN,
+    "ignored": _RUN,
+    "rejected": _RUN,
+    "aborted": _RUN,
+    "lost": _FAILED_RUN,
+    "unknown": _Form("unknown", "task", Span.SPAN_KIND_INTERNAL, "unknown", failed=True),
+    "malformed": _Form("malformed", "task", Span.SPAN_KIND_INTERNAL, "malformed", failed=True),
+}
+
+# Facts of the message or request that become attributes unchanged: name there, attribute.
+_TEXTS = (("parent_id", "celery.parent_id"), ("origin", "celery.origin"))
+_COMMON_TEXTS = (("exchange", "celery.exchange"), ("routing_key", "celery.routing_key"))
+_INTEGERS = (
+    ("group_index", "celery.group_index"),
+    ("replaced_task_nesting", "celery.replaced_nesting"),
+)
+_FLAGS = (("is_eager", "celery.is_eager"), ("ignore_result", "celery.ignore_result"))
+_WORKER_TEXTS = (
+    ("pool", "celery.pool"),
+    ("queues", "celery.queues"),
+    ("celery_version", "celery.version"),
+    ("how", "celery.shutdown_how"),
+)
+
+
+def build_span(
+    record: Record,
+    identity: Identity,
+    commitments: Mapping[str, bytes],
+    *,
+    withheld: str | None = None,
+    arguments: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """Return the encoded ``opentelemetry.proto.trace.v1.Span`` of a record.
+
+    ``commitments`` are those of its payload items by kind, ``withheld`` says why its body was not
+    kept, ``arguments`` are redacted args and kwargs for the span itself, where settings ask for it.
+    """
+    step = record.step
+    fields, facts = record.fields, identity.facts
+    form = _FORMS.get(step.name)
+    out = [integer("celerytrail.seq", record.seq), constant_text("celerytrail.step", step.name)]
+    add = out.append
+    add(constant_text("celery.event", step.event))
+    start = identity.start_time
+    kind = form.kind if form else Span.SPAN_KIND_INTERNAL
+    name = step.name
+    queue: str | None = None
+
+    if identity.task_id is not None:
+        queue = _queue(identity, fields)
+        task = _text(facts.get("task"))
+        if form is None:
+            name = f"{step.name} {task}" if task else step.name
+        else:
+            follows = queue if form.follows == "queue" else task
+            name = f"{form.word} {follows}" if follows else form.word
+        add(constant_text("messaging.system", "celery"))
+        add(constant_text("messaging.operation.name", form.operation if form else step.name))
+        if form and form.operation_type:
+            add(constant_text("messaging.operation.type", form.operation_type))
+        if step.name == "started":
+            start = _wait(identity, add)
+        _add_task(identity, fields, task, queue, add)
+    elif step.name == "group":
+        name = _text(fields.get("kind")) or "group"
+        _add_group(fields, add)
+    _add_step(step.name, fields, add)
+    if step.name == "lost":
+        add(true("celerytrail.inferred"))
+    if withheld:
+        add(constant_text("celerytrail.body.withheld", withheld))
+    for payload_kind, commitment in commitments.items():
+        add(text(COMMITMENT_PREFIX + payload_kind, commitment.hex()))
+    for argument, shown in (arguments or {}).items():
+        add(long_text(f"celery.{argument}", shown))
+
+    remote = form is None or form.parent_is_remote
+    span = Span(
+        trace_id=identity.trace_id,
+        span_id=identity.span_id,
+        parent_span_id=identity.parent_span_id,
+        name=name.encode("utf-8", "replace").decode(),
+        kind=kind,
+        start_time_unix_nano=start,
+        end_time_unix_nano=identity.end_time,
+        flags=_PARENT_IS_REMOTE
+        if remote and identity.parent_span_id and step.subject == "task"
+        else _PARENT_IS_LOCAL,
+        status=_ERROR if form is not None and form.failed else None,
+    )
+    linked = span_id_of(fields.get("linked_run_id"))
+    if linked is not None:
+        # Attempts are siblings: what joins a retry to the run before is a link.
+        span.links.add(trace_id=identity.trace_id, span_id=linked, flags=_PARENT_IS_REMOTE)
+    return span.SerializeToString() + join(_ATTRIBUTES_FIELD, out)
+
+
+def _wait(identity: Identity, add: Callable[[bytes], None]) -> int:
+    """Return when the wait for a worker began, and add how long it was.
+
+    It begins with the send, or with the ETA if that is later. Clocks of two hosts differ: a wait
+    that would be negative is shown as none, and by how much is said.
+    """
+    began = None if identity.derived else identity.sent_unix_nano
+    eta = timestamps.parse(identity.facts.get("eta"))
+    if eta is not None:
+        began = max(began or 0, timestamps.unix_nano(eta))
+    if began is None:
+        return identity.end_time
+    if began > identity.end_time:
+        add(integer("celerytrail.clock_skew_us", (began - identity.end_time) // 1000))
+        began = identity.end_time
+    add(integer("celery.queue_wait_us", (identity.end_time - began) // 1000))
+    return began
+
+
+def _add_task(
+    identity: Identity,
+    fields: Mapping[str, Any],
+    task: str | None,
+    queue: str | None,
+    add: Callable[[bytes], None],
+) -> None:
+    facts, trail = identity.facts, identity.trail
+    if queue:
+        add(constant_text("messaging.destination.name", queue))
+    add(text("messaging.message.id", identity.task_id or ""))
+    root = _text(facts.get("root_id"))
+    if root:
+        add(text("messaging.message.conversation_id", root))
+    if task:
+        add(constant_text("celery.task", task))
+    add(integer("celery.retries", identity.retries))
+    if identity.send_id is not None and identity.sent_unix_nano is not None:
+        add(text("celery.send.id", identity.send_id.hex()))
+        add(integer("celery.send.time_unix_nano", identity.sent_unix_nano))
+    if identity.derived:
+        add(true("celerytrail.derived"))
+    run = span_id_of(fields.get("run_id"))
+    if run is not None:
+        add(text("celery.run.id", run.hex()))
+    group = _text(facts.get("group")) or _text(trail.get("group_id"))
+    if group:
+        add(text("celery.group", group))
+    root_group = _text(trail.get("root_group_id")) or group
+    if root_group:
+        add(text("celery.root_group", root_group))
+    body_id = _text(fields.get("chord_body_id"))
+    if body_id:
+        add(text("celery.chord.body_id", body_id))
+    for name, attribute in _TEXTS:
+        value = _text(facts.get(name))
+        if value:
+            add(text(attribute, value))
+    for name, attribute in _COMMON_TEXTS:
+        value = _text(fields.get(name)) or _text(facts.get(name))
+        if value:
+            add(constant_text(attribute, value))
+    for name, attribute in _INTEGERS:
+        number = facts.get(name)
+        if type(number) is int:
+            add(integer(attribute, number))
+    for name, attribute in _FLAGS:
+        if facts.get(name) is True:
+            add(true(attribute))
+    if fields.get("redelivered") is True or facts.get("redelivered") is True:
+        add(true("celery.redelivered"))
+    priority = fields.get("priority")
+    if priority is None:
+        priority = facts.get("priority")
+    if type(priority) is int:
+        add(integer("celery.priority", priority))
+    if facts.get("eta") is not None:
+        eta = timestamps.parse(facts["eta"])
+        if eta is not None:
+            add(text("celery.eta", timestamps.rfc3339(eta)))
+    if facts.get("expires") is not None:
+        expires = timestamps.parse(facts["expires"])
+        add(
+            text(
+                "celery.expires", timestamps.rfc3339(expires) if expires else str(facts["expires"])
+            )
+        )
+    limits = facts.get("timelimit")
+    if isinstance(limits, (tuple, list)) and any(limit is not None for limit in limits):
+        shown = ", ".join("" if limit is None else str(limit) for limit in limits)
+        add(constant_text("celery.timelimit", shown))
+    stamps = facts.get("stamped_headers")
+    if isinstance(stamps, (tuple, list)) and stamps:
+        add(text("celery.stamps", ",".join(map(str, stamps))))
+    content_type = _text(fields.get("content_type"))
+    if content_type:
+        add(constant_text("celery.content_type", content_type))
+    size = fields.get("body_size")
+    if type(size) is not int and isinstance(fields.get("body"), bytes):
+        size = len(fields["body"])
+    if type(size) is int:
+        add(integer("celery.body_size", size))
+
+
+def _add_group(fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
+    add(constant_text("messaging.system", "celery"))
+    for name, attribute in (
+        ("group_id", "celery.group"),
+        ("root_group_id", "celery.root_group"),
+        ("chord_body_id", "celery.chord.body_id"),
+        ("kind", "celery.group.kind"),
+    ):
+        value = _text(fields.get(name))
+        if value:
+            add(text(attribute, value))
+    if type(fields.get("size")) is int:
+        add(integer("celery.group.size", fields["size"]))
+
+
+def _add_step(step: str, fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
+    exception = _text(fields.get("exception_class"))
+    if exception:
+        add(constant_text("error.type", exception))
+    runtime = fields.get("runtime_ns")
+    if type(runtime) is int and runtime >= 0:
+        add(integer("celery.runtime_us", runtime // 1000))
+    if step in ("revoked", "expired"):
+        if fields.get("terminated") is True:
+            add(true("celery.terminated"))
+        signum = _text(fields.get("signum"))
+        if signum:
+            add(constant_text("celery.signum", signum))
+    if type(fields.get("lost")) is int:
+        add(integer("celerytrail.lost", fields["lost"]))
+    if step.startswith("worker_"):
+        if type(fields.get("concurrency")) is int:
+            add(integer("celery.concurrency", fields["concurrency"]))
+        for name, attribute in _WORKER_TEXTS:
+            value = fields.get(name)
+            if isinstance(value, (tuple, list)):
+                value = ",".join(map(str, value))
+            value = _text(value)
+            if value:
+                add(constant_text(attribute, value))
+    if step == "stream_abandoned":
+        add(text("celerytrail.about_stream.id", str(fields.get("about_stream_id") or "")))
+        for name in ("last_seq", "torn_bytes"):
+            if type(fields.get(name)) is int:
+                add(integer(f"celerytrail.about_stream.{name}", fields[name]))
+
+
+def _queue(identity: Identity, fields: Mapping[str, Any]) -> str | None:
+    return (
+        _text(identity.trail.get("queue"))
+        or _text(fields.get("routing_key"))
+        or _text(identity.facts.get("routing_key"))
+    )
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return None if value is None else str(value)
