@@ -1,0 +1,230 @@
+"""Keeps a ledger's database in order: partitions ahead, a watch over sessions, roles, leftovers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from celerytrail.sql.connection import connect, parse_dsn
+from celerytrail.sql.errors import DatabaseUnreachable
+from celerytrail.sql.migrate import require_schema
+from celerytrail.sql.named_queries import queries
+
+BATCH = 5_000
+"""Rows a statement examines at most, so that none of them holds its locks for long."""
+
+COLLECT_SECONDS = 5.0
+"""Time a round gives to leftovers before it looks at sessions again."""
+
+LONGEST_PAUSE_SECONDS = 30.0
+"""Longest wait between two attempts to reach a database that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the maintainer lets pass; what is beyond is undone.
+
+    A round every 15 seconds makes each of the first three less than a minute. Grafana's role has
+    limits of its own that are tighter (table ``celerytrail_admin.role_settings``); these catch the
+    sessions that lifted them. A session is ended between two statements, at the latest one
+    statement later, because what it has set for itself ends only with it.
+    """
+
+    statement_seconds: float = 20.0
+    idle_seconds: float = 15.0
+    session_seconds: float = 25.0
+    days_ahead: int = 3
+    resent_days: int = 1
+    unclaimed_days: int = 7
+    quarantine_days: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One thing that a round did, found or could not do: one line of the report."""
+
+    at: datetime
+    step: str
+    message: str
+    ok: bool = True
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields for JSON, the time in RFC 3339."""
+        return {
+            "at": self.at.isoformat(timespec="seconds"),
+            "step": self.step,
+            "message": self.message,
+            "ok": self.ok,
+        }
+
+
+Report = Callable[[Done], None]
+_Connection = psycopg.Connection[tuple[object, ...]]
+
+
+def maintain_once(dsn: str, report: Report, bounds: Bounds | None = None) -> bool:
+    """Make one round and say whether every step of it worked.
+
+    Raises DatabaseUnreachable, SchemaTooNew, SchemaTooOld.
+    """
+    with _open(dsn) as connection:
+        return _round(connection, bounds or Bounds(), report, with_gaps=True)
+
+
+def maintain_forever(
+    dsn: str,
+    report: Report,
+    stop: threading.Event,
+    *,
+    every_seconds: float = 15.0,
+    bounds: Bounds | None = None,
+) -> None:
+    """Make a round every ``every_seconds`` until ``stop`` is set.
+
+    A database that is away is tried again after 1, 2, 4, ... at most 30 seconds, for ever. Raises
+    SchemaTooNew and SchemaTooOld, which no wait repairs.
+    """
+    failures = 0
+    while not stop.is_set():
+        try:
+            with _open(dsn) as connection:
+                with_gaps = True
+                while True:
+                    _round(connection, bounds or Bounds(), report, with_gaps=with_gaps)
+                    failures = 0
+                    with_gaps = False
+                    if stop.wait(every_seconds):
+                        return
+        except (DatabaseUnreachable, psycopg.OperationalError, psycopg.InterfaceError) as exc:
+            failures += 1
+            pause = min(2.0 ** (failures - 1), LONGEST_PAUSE_SECONDS)
+            report(_done("connect", f"{_one_line(exc)}; again in {pause:g} s", ok=False))
+            stop.wait(pause)
+
+
+def _open(dsn: str) -> _Connection:
+    # A network that swallows packets looks like a slow server; half a minute is long enough.
+    patient = make_conninfo(
+        "",
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=30_000,
+    )
+    parameters = {**parse_dsn(patient), **parse_dsn(dsn)}
+    connection = connect(
+        make_conninfo("", **parameters), application_name="celerytrail maintain", autocommit=True
+    )
+    try:
+        require_schema(connection)
+        connection.execute(queries("maintain")["begin_session"])
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _round(connection: _Connection, bounds: Bounds, report: Report, *, with_gaps: bool) -> bool:
+    steps: list[tuple[str, Callable[[_Connection, Bounds], Iterator[str]]]] = [
+        # Sessions first: one of them may hold what the other steps wait for.
+        ("sessions", _watch_sessions),
+        ("roles", _restore_roles),
+        ("large objects", _remove_large_objects),
+        ("partitions", _make_partitions),
+        ("payloads", _collect_orphans),
+        ("quarantine", _trim_quarantine),
+    ]
+    if with_gaps:
+        steps.append(("hardening", _hardening_gaps))
+    worked = True
+    for step, run in steps:
+        try:
+            for message in run(connection, bounds):
+                report(_done(step, message))
+        except psycopg.Error as exc:
+            if connection.broken or connection.closed:
+                raise
+            worked = False
+            report(_done(step, _one_line(exc), ok=False))
+    return worked
+
+
+def _watch_sessions(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    parameters = {
+        "statement_seconds": bounds.statement_seconds,
+        "idle_seconds": bounds.idle_seconds,
+        "session_seconds": bounds.session_seconds,
+    }
+    for pid, role, reason, ended in _rows(connection, "watch_sessions", parameters):
+        did = "ended session" if ended else "cancelled a statement of session"
+        yield f"{did} {pid} of {role}: it {reason}"
+
+
+def _restore_roles(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    for (restored,) in _rows(connection, "restore_roles"):
+        yield f"restored the {restored}"
+
+
+def _remove_large_objects(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    removed = _number(connection, "remove_large_objects", {"at_most": BATCH})
+    if removed:
+        yield f"removed {removed} large objects"
+
+
+def _make_partitions(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    made = _number(connection, "make_partitions", {"days_ahead": bounds.days_ahead})
+    if made:
+        yield f"made the partitions of {made} days"
+
+
+def _collect_orphans(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    ages = {"resent": bounds.resent_days, "unclaimed": bounds.unclaimed_days}
+    deadline = time.monotonic() + COLLECT_SECONDS
+    for scan, days in ages.items():
+        parameters = {"scan": scan, "older_than_days": days, "at_most": BATCH}
+        removed = 0
+        while True:
+            (found,) = _rows(connection, "collect_orphans", parameters)
+            examined, gone = (int(str(value)) for value in found)
+            removed += gone
+            if examined < BATCH or time.monotonic() > deadline:
+                break
+        if removed:
+            yield f"removed {removed} payloads that no span names ({scan})"
+
+
+def _trim_quarantine(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    parameters = {"older_than_days": bounds.quarantine_days, "at_most": BATCH}
+    removed = _number(connection, "trim_quarantine", parameters)
+    if removed:
+        yield f"removed {removed} items of the quarantine"
+
+
+def _hardening_gaps(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    for (gap,) in _rows(connection, "hardening_gaps"):
+        yield f"gap: {gap}"
+
+
+def _rows(
+    connection: _Connection, name: str, parameters: Mapping[str, object] | None = None
+) -> list[tuple[object, ...]]:
+    return connection.execute(queries("maintain")[name], parameters).fetchall()
+
+
+def _number(connection: _Connection, name: str, parameters: Mapping[str, object]) -> int:
+    ((value,),) = _rows(connection, name, parameters)
+    return int(str(value))
+
+
+def _done(step: str, message: str, *, ok: bool = True) -> Done:
+    return Done(datetime.now(timezone.utc), step, message, ok)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

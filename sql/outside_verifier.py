@@ -1,0 +1,205 @@
+"""Verify a ledger from outside: binary COPY in, hashlib here, no function of the database asked.
+
+Everything is read in one snapshot, in windows of the chain, so memory stays bounded however long
+the chain is. Windows start at a known link, so several processes can share them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+
+import psycopg
+
+from celerytrail.sql import chain_hash
+from celerytrail.sql.head_file import Heads
+from celerytrail.sql.kept_heads import off_chain
+from celerytrail.sql.orphans import orphans
+from celerytrail.sql.outside_window import (
+    Window,
+    WindowReading,
+    copy_rows,
+    day_text,
+    integer,
+    verify_window,
+)
+from celerytrail.sql.snapshot import Connection, hidden_rows, snapshot
+from celerytrail.sql.verification import Bad, DroppedDay, Fault, Reading, in_order
+
+WINDOW_ROWS = 32_768
+WINDOW_BLOCKS = 1_024
+
+Progress = Callable[[int, int], None]
+"""Called with the rows read so far and the rows there are."""
+
+
+def verify_outside(
+    dsn: str,
+    *,
+    chain: int | None = None,
+    since: Heads | None = None,
+    against: Heads | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Reading:
+    """Read the ledger at ``dsn`` and recompute every hash, in ``jobs`` processes.
+
+    ``chain`` limits it to one chain. ``since`` starts after the heads it names; both it and
+    ``against`` must still be on the chain. Raises CannotVerify where the ledger cannot be read.
+    """
+    started = time.monotonic()
+    with snapshot(dsn) as connection:
+        try:
+            return _verify(dsn, connection, chain, since, against, jobs, progress, started)
+        except psycopg.errors.InsufficientPrivilege as error:
+            return Reading(
+                "outside", {}, {}, 0, 0, time.monotonic() - started, (hidden_rows(error),)
+            )
+
+
+def _verify(
+    dsn: str,
+    connection: Connection,
+    only: int | None,
+    since: Heads | None,
+    against: Heads | None,
+    jobs: int,
+    progress: Progress | None,
+    started: float,
+) -> Reading:
+    ledger_id = next((fields[0] or b"" for fields in copy_rows(connection, "outside_ledger")), b"")
+    bad: list[Bad] = []
+    for kept in (since, against):
+        if kept is not None:
+            bad += off_chain(connection, kept, ledger_id, only)
+    lost = {fault.chain for fault in bad}
+    announced = _announced(connection)
+    stored_heads = {
+        integer(fields[0]): (integer(fields[1]), fields[2] or b"", integer(fields[3]))
+        for fields in copy_rows(connection, "outside_heads")
+    }
+    chains = sorted(
+        set(stored_heads)
+        | {integer(fields[0]) for fields in copy_rows(connection, "outside_chains")}
+    )
+    windows: list[Window] = []
+    from_n: dict[int, int] = {}
+    heads: dict[int, tuple[int, bytes]] = {}
+    for chain in chains if only is None else [only]:
+        start = since.of(chain) if since is not None and chain not in lost else None
+        from_n[chain] = start.n if start is not None else 0
+        prev = start.hash if start is not None else chain_hash.genesis_hash(ledger_id, chain)
+        last = from_n[chain], prev, _linked_at(connection, chain, from_n[chain])
+        times = {day: when for day, (when, _) in announced.items()}
+        for window, end in _windows(connection, ledger_id, chain, *last, times):
+            windows.append(window)
+            last = end
+        heads[chain] = last[:2]
+        if stored_heads.get(chain) != last:
+            bad.append(Bad(Fault.HEAD, chain, last[0], detail=_head_text(stored_heads.get(chain))))
+    blocks = rows = 0
+    first_batch: int | None = None
+    dropped: dict[int, tuple[int, int]] = {}
+    expected_rows = sum(window.rows for window in windows)
+    for reading in _read(dsn, connection, windows, jobs):
+        blocks += reading.blocks
+        rows += reading.rows
+        bad += reading.bad
+        if reading.first_batch is not None:
+            first_batch = min(reading.first_batch, first_batch or reading.first_batch)
+        for day, (groups, count) in reading.dropped.items():
+            before = dropped.get(day, (0, 0))
+            dropped[day] = before[0] + groups, before[1] + count
+        if progress is not None:
+            progress(rows, expected_rows)
+    bad += orphans(connection, whole=since is None, first_batch=first_batch)
+    return Reading(
+        "outside",
+        from_n,
+        heads,
+        blocks,
+        rows,
+        time.monotonic() - started,
+        in_order(bad),
+        tuple(
+            DroppedDay(day_text(day), groups, count, announced[day][1])
+            for day, (groups, count) in sorted(dropped.items())
+        ),
+    )
+
+
+def _windows(
+    connection: Connection,
+    ledger_id: bytes,
+    chain: int,
+    from_n: int,
+    prev: bytes,
+    linked_at: int,
+    announced: dict[int, int],
+) -> Iterator[tuple[Window, tuple[int, bytes, int]]]:
+    """Cut a chain into windows; with each comes the link it ends at."""
+    begin, rows, blocks = (from_n, prev, linked_at), 0, 0
+    end = begin
+    for fields in copy_rows(connection, "outside_plan", {"chain": chain, "from_n": from_n}):
+        end = integer(fields[0]), fields[1] or b"", integer(fields[2])
+        rows += max(0, integer(fields[3]))
+        blocks += 1
+        if rows >= WINDOW_ROWS or blocks >= WINDOW_BLOCKS:
+            yield Window(ledger_id, chain, *begin, end[0], rows, announced), end
+            begin, rows, blocks = end, 0, 0
+    if blocks:
+        yield Window(ledger_id, chain, *begin, end[0], rows, announced), end
+
+
+def _read(
+    dsn: str, connection: Connection, windows: list[Window], jobs: int
+) -> Iterator[WindowReading]:
+    jobs = min(jobs, len(windows))
+    if jobs <= 1:
+        for window in windows:
+            yield verify_window(connection, window)
+        return
+    exported = next(fields[0] or b"" for fields in copy_rows(connection, "outside_export"))
+    # Not forked: a connection must never be shared between processes.
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), _open_worker, (dsn, exported.decode())
+    ) as workers:
+        yield from workers.map(_work, windows)
+
+
+_worker: list[Connection] = []
+_until_exit = ExitStack()
+
+
+def _open_worker(dsn: str, exported: str) -> None:
+    # The connection lives as long as its process.
+    atexit.register(_until_exit.close)
+    _worker.append(_until_exit.enter_context(snapshot(dsn, exported)))
+
+
+def _work(window: Window) -> WindowReading:
+    return verify_window(_worker[0], window)
+
+
+def _linked_at(connection: Connection, chain: int, n: int) -> int:
+    """Return when a link was made, for one before the first the earliest time there is."""
+    found: Iterable[list[bytes | None]] = copy_rows(
+        connection, "outside_link", {"chain": chain, "n": n}
+    )
+    return next((integer(fields[1]) for fields in found), -(2**63))
+
+
+def _head_text(stored: tuple[int, bytes, int] | None) -> str:
+    return "it has none" if stored is None else f"it says n {stored[0]}, {stored[1].hex()[:16]}..."
+
+
+def _announced(connection: Connection) -> dict[int, tuple[int, str]]:
+    """Return the days that retention dropped, with when that was linked and who did it."""
+    return {
+        integer(fields[0]): (integer(fields[1]), (fields[2] or b"").decode("utf-8", "replace"))
+        for fields in copy_rows(connection, "outside_announced")
+    }

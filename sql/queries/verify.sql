@@ -1,0 +1,223 @@
+-- name: begin_snapshot
+BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: settle_session
+-- Names mean what Postgres ships; a policy that would hide rows is an error; no limit of the role cuts a long run.
+SET LOCAL search_path = pg_catalog;
+SET LOCAL row_security = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL work_mem = '64MB';
+
+-- name: outside_ledger
+COPY (SELECT ledger_id, format_version FROM celerytrail.ledger) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_export
+COPY (SELECT pg_catalog.pg_export_snapshot()) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_heads
+COPY (
+    SELECT chain, n, hash, linked_at FROM celerytrail.chain_head ORDER BY chain
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_chains
+-- Each number that has links, one index descent a chain.
+COPY (
+    WITH RECURSIVE numbers AS (
+        (SELECT chain FROM celerytrail.chain ORDER BY chain LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT c.chain FROM celerytrail.chain c WHERE c.chain > m.chain ORDER BY c.chain LIMIT 1
+        )
+        FROM numbers m
+        WHERE m.chain IS NOT NULL
+    )
+    SELECT chain FROM numbers WHERE chain IS NOT NULL
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_link
+COPY (
+    SELECT hash, linked_at FROM celerytrail.chain WHERE chain = %(chain)s AND n = %(n)s
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_last_n
+COPY (
+    SELECT max(n) FROM celerytrail.chain WHERE chain = %(chain)s
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_announced
+COPY (
+    SELECT day, linked_at, actor FROM celerytrail.announced_drops
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_plan
+-- Where a chain can be cut, and how many rows its blocks claim.
+COPY (
+    SELECT c.n, c.hash, c.linked_at, b.cnt
+    FROM celerytrail.chain c
+    LEFT JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
+    WHERE c.chain = %(chain)s AND c.n > %(from_n)s
+    ORDER BY c.n
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_links
+COPY (
+    SELECT
+        c.n, c.batch_id, c.prev, c.hash, c.linked_at, b.chain, b.kind, b.format_version, b.cnt,
+        b.days, b.cnts, b.roots, b.body_hash, b.sealed_by, b.sealed_at
+    FROM celerytrail.chain c
+    LEFT JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
+    WHERE c.chain = %(chain)s AND c.n > %(from_n)s AND c.n <= %(to_n)s
+    ORDER BY c.n
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_leaf_groups
+COPY (
+    SELECT batch_id, day, cnt, root, leaves
+    FROM celerytrail.leaf_groups
+    WHERE batch_id = ANY(%(batches)s)
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_spans
+-- The columns of format version 1 in the order they are hashed; a test compares them with the code.
+COPY (
+    SELECT
+        event_id, event_time, day, namespace, service, environment, stream_id, seq, step,
+        inferred, trace_id, span_id, parent_span_id, span_name, span_kind, status_code,
+        start_unix_nano, end_unix_nano, process_kind, worker, host, pid, task_id, task_name,
+        retries, queue, root_id, parent_id, group_id, root_group_id, chord_body_id, send_id,
+        sent_unix_nano, run_id, eta, priority, queue_wait_us, runtime_us, exception_class,
+        about_stream_id, commitments, links, marks, attributes, received_at, principal_id,
+        batch_id
+    FROM celerytrail.spans
+    WHERE batch_id = ANY(%(batches)s)
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_actions
+COPY (
+    SELECT
+        action_id, intent_id, action_time, phase, verb, actor, actor_kind, role, namespace,
+        service, environment, request_id, target, detail, reason_commitment, recorded_by,
+        batch_id
+    FROM celerytrail.actions
+    WHERE batch_id = ANY(%(batches)s)
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_orphans
+-- What no block or link speaks of: kind, batch, day, one row's id, how many. Of the whole ledger, or
+-- of the batches from the first one that was read now.
+COPY (
+    WITH reach AS (
+        SELECT CASE
+            WHEN %(whole)s THEN -9223372036854775808
+            ELSE coalesce(
+                %(first_batch)s::int8, (SELECT max(c.batch_id) + 1 FROM celerytrail.chain c), 0
+            )
+        END AS lowest
+    ), stray_spans AS MATERIALIZED (
+        SELECT DISTINCT s.batch_id
+        FROM celerytrail.spans s
+        WHERE s.batch_id >= (SELECT lowest FROM reach)
+          AND NOT EXISTS (
+              SELECT FROM celerytrail.blocks b WHERE b.batch_id = s.batch_id AND b.kind = 1
+          )
+        LIMIT 100
+    ), stray_actions AS MATERIALIZED (
+        SELECT DISTINCT a.batch_id
+        FROM celerytrail.actions a
+        WHERE a.batch_id >= (SELECT lowest FROM reach)
+          AND NOT EXISTS (
+              SELECT FROM celerytrail.blocks b WHERE b.batch_id = a.batch_id AND b.kind = 2
+          )
+        LIMIT 100
+    )
+    SELECT * FROM (
+        SELECT DISTINCT ON (s.batch_id, s.day)
+            'row', s.batch_id, s.day, s.event_id,
+            count(*) OVER (PARTITION BY s.batch_id, s.day) || ' rows of spans'
+        FROM celerytrail.spans s
+        WHERE s.batch_id IN (SELECT t.batch_id FROM stray_spans t)
+        ORDER BY s.batch_id, s.day, s.event_id
+    ) spans
+    UNION ALL
+    SELECT * FROM (
+        SELECT DISTINCT ON (a.batch_id)
+            'row', a.batch_id, NULL::date, a.action_id,
+            count(*) OVER (PARTITION BY a.batch_id) || ' rows of actions'
+        FROM celerytrail.actions a
+        WHERE a.batch_id IN (SELECT t.batch_id FROM stray_actions t)
+        ORDER BY a.batch_id, a.action_id
+    ) actions
+    UNION ALL
+    SELECT * FROM (
+        SELECT 'leaves', g.batch_id, g.day, NULL::uuid, ''
+        FROM celerytrail.leaf_groups g
+        WHERE g.batch_id >= (SELECT lowest FROM reach)
+          AND NOT EXISTS (
+              SELECT FROM celerytrail.blocks b WHERE b.batch_id = g.batch_id AND g.day = ANY(b.days)
+          )
+        LIMIT 100
+    ) leaves
+    UNION ALL
+    SELECT * FROM (
+        SELECT 'block', b.batch_id, NULL::date, NULL::uuid, ''
+        FROM celerytrail.blocks b
+        WHERE b.batch_id >= (SELECT lowest FROM reach)
+          AND NOT EXISTS (SELECT FROM celerytrail.chain c WHERE c.batch_id = b.batch_id)
+        LIMIT 100
+    ) blocks
+) TO STDOUT (FORMAT BINARY);
+
+-- name: sql_chain
+-- The verifier inside the database.
+SELECT n, batch_id, fault, day::text, row_id::text, row_position, detail
+FROM celerytrail.verify_chain(
+    %(chain)s::int4, %(from_n)s::int8, %(from_hash)s::bytea, %(at_most)s::int4
+);
+
+-- name: sql_chains
+SELECT h.chain FROM celerytrail.chain_head h
+UNION
+SELECT c.chain FROM celerytrail.chain c
+ORDER BY 1;
+
+-- name: sql_read
+-- What there is after a link: blocks, rows they claim, the last link, the lowest batch.
+SELECT
+    count(*),
+    coalesce(sum(b.cnt), 0)::int8,
+    (SELECT l.n FROM celerytrail.chain l WHERE l.chain = %(chain)s ORDER BY l.n DESC LIMIT 1),
+    (SELECT l.hash FROM celerytrail.chain l WHERE l.chain = %(chain)s ORDER BY l.n DESC LIMIT 1),
+    min(c.batch_id)
+FROM celerytrail.chain c
+LEFT JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
+WHERE c.chain = %(chain)s AND c.n > %(from_n)s;
+
+-- name: sql_genesis
+SELECT sha256(
+    'celerytrail/genesis/v1'::bytea || '\x00'::bytea || uuid_send(l.ledger_id) || int4send(%(chain)s::int4)
+)
+FROM celerytrail.ledger l;
+
+-- name: sql_dropped
+-- Days that retention took from this stretch of the chain, as far as it was announced.
+SELECT g.day::text, count(*), sum(g.cnt)::int8, d.actor
+FROM celerytrail.chain c
+JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
+CROSS JOIN LATERAL unnest(b.days, b.cnts) AS g (day, cnt)
+JOIN celerytrail.announced_drops d ON d.day = g.day AND c.linked_at <= d.linked_at
+WHERE c.chain = %(chain)s AND c.n > %(from_n)s AND b.kind = 1
+  AND NOT EXISTS (
+      SELECT FROM celerytrail.leaf_groups t WHERE t.batch_id = b.batch_id AND t.day = g.day
+  )
+GROUP BY g.day, d.actor
+ORDER BY g.day;
+
+-- name: record_verification
+SELECT celerytrail.record_verification(
+    %(mode)s, %(chain)s::int4, %(from_n)s::int8, %(to_n)s::int8, %(head_hash)s::bytea, %(status)s,
+    %(first_bad)s::json, %(rows)s::int8, %(seconds)s::float8, %(fingerprint_ok)s
+);
+
+-- name: ledger
+SELECT ledger_id, format_version FROM celerytrail.ledger;

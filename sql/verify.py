@@ -1,0 +1,145 @@
+"""One verification of a ledger: its catalog, and its chains by one way or both."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import psycopg
+
+from celerytrail.sql.catalog import catalog_differences
+from celerytrail.sql.connection import connect, describe_dsn
+from celerytrail.sql.database_verifier import verify_inside
+from celerytrail.sql.head_file import Head, Heads
+from celerytrail.sql.named_queries import queries
+from celerytrail.sql.outside_verifier import Progress, verify_outside
+from celerytrail.sql.snapshot import what_failed
+from celerytrail.sql.verification import (
+    Bad,
+    CannotVerify,
+    Fault,
+    Reading,
+    Verdict,
+    in_order,
+)
+
+SQL = "sql"
+OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Everything one run found. ``anchored`` says that a head kept outside was compared."""
+
+    ledger_id: uuid.UUID
+    format_version: int
+    time: datetime
+    readings: tuple[Reading, ...]
+    catalog: tuple[str, ...]
+    anchored: bool
+    incremental: bool
+
+    @property
+    def bad(self) -> tuple[Bad, ...]:
+        """Return what is wrong, each thing once although both ways found it, the first first."""
+        found = dict.fromkeys(bad for reading in self.readings for bad in reading.bad)
+        catalog = (Bad(Fault.CATALOG, detail=difference) for difference in self.catalog)
+        return in_order([*found, *catalog])
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what may be claimed."""
+        if self.bad:
+            return Verdict.BROKEN
+        return Verdict.CLEAN if self.anchored else Verdict.INTERNAL
+
+    @property
+    def heads(self) -> Heads:
+        """Return where the chains stand, by the last way that read them, for a head file."""
+        chains = self.readings[-1].heads
+        return Heads(
+            self.ledger_id,
+            self.format_version,
+            self.time,
+            tuple(Head(chain, n, hash) for chain, (n, hash) in sorted(chains.items())),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that the command prints."""
+        bad = self.bad
+        return {
+            "verdict": self.verdict.value,
+            "words": self.verdict.words,
+            "exit_code": self.verdict.exit_code,
+            "ledger_id": str(self.ledger_id),
+            "format": self.format_version,
+            "time": self.time.isoformat(),
+            "mode": "incremental" if self.incremental else "full",
+            "anchored": self.anchored,
+            "first_bad": bad[0].as_json() if bad else None,
+            "catalog_differences": list(self.catalog),
+            "ways": [reading.as_json() for reading in self.readings],
+        }
+
+
+def verify_ledger(
+    dsn: str,
+    *,
+    ways: Sequence[str] = (SQL, OUTSIDE),
+    chain: int | None = None,
+    since: Heads | None = None,
+    against: Heads | None = None,
+    anchored: bool | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Verification:
+    """Verify the ledger at ``dsn`` and return what was found.
+
+    ``since`` reads only what came after those heads; they and the heads of ``against`` must still
+    be on the chain. ``anchored`` says whether any of them was kept outside, by default whether
+    there are some. Raises DatabaseUnreachable, and CannotVerify where something cannot be read.
+    """
+    time = datetime.now(timezone.utc)
+    ledger_id, format_version, catalog = _describe(dsn)
+    readings = []
+    for way in ways:
+        if way == SQL:
+            readings.append(verify_inside(dsn, chain=chain, since=since, against=against))
+        else:
+            readings.append(
+                verify_outside(
+                    dsn, chain=chain, since=since, against=against, jobs=jobs, progress=progress
+                )
+            )
+    kept = since is not None or against is not None
+    return Verification(
+        ledger_id,
+        format_version,
+        time,
+        tuple(readings),
+        tuple(catalog),
+        kept if anchored is None else anchored,
+        since is not None,
+    )
+
+
+def _describe(dsn: str) -> tuple[uuid.UUID, int, list[str]]:
+    with connect(dsn, application_name="celerytrail verify", autocommit=True) as connection:
+        try:
+            row = connection.execute(queries("verify")["ledger"]).fetchone()
+            if row is None:
+                raise CannotVerify(f"the ledger at {describe_dsn(dsn)} has no identity row")
+            return row[0], row[1], catalog_differences(connection)
+        except psycopg.errors.UndefinedTable as error:
+            raise CannotVerify(
+                f"there is no ledger at {describe_dsn(dsn)}: check the DSN, or run"
+                " `celerytrail migrate`"
+            ) from error
+        except psycopg.Error as error:
+            raise CannotVerify(
+                f"cannot read the ledger at {describe_dsn(dsn)}: {what_failed(error)}; connect as"
+                " celerytrail_verifier"
+            ) from error

@@ -1,0 +1,146 @@
+"""`celerytrail verify`: recompute the hash chain, inside the database and outside of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from celerytrail.sql import head_file
+from celerytrail.sql.errors import SqlError
+from celerytrail.sql.outside_verifier import Progress
+from celerytrail.sql.verification import EXIT_CANNOT, Verdict
+from celerytrail.sql.verify import OUTSIDE, SQL, Verification, verify_ledger
+from celerytrail.sql.verify_daemon import Schedule, VerifyDaemon
+from celerytrail.sql.verify_report import one_line, report_lines
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class CannotVerifyAnything(click.ClickException):
+    """Ends the command with the exit code that says nothing was verified."""
+
+    exit_code = EXIT_CANNOT
+
+
+@click.command()
+@click.option("--dsn", envvar="CELERYTRAIL_DSN", required=True, help="Postgres connection string.")
+@click.option(
+    "--way",
+    type=click.Choice([SQL, OUTSIDE, "both"]),
+    default="both",
+    show_default=True,
+    help="Inside the database, outside of it (the one to believe against its administrator), or both.",
+)
+@click.option("--chain", type=click.IntRange(0), help="Only this chain.")
+@click.option("--since", type=_FILE, help="Read only what came after the heads in this file.")
+@click.option("--against", type=_FILE, help="The heads in this file must still be on the chain.")
+@click.option("--head-out", type=_FILE, help="Write the verified heads here, to be kept outside.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--every", type=click.FloatRange(0.05), help="Verify what is new every SECONDS.")
+@click.option(
+    "--full-every",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1440.0,
+    show_default=True,
+    help="With --every: verify everything every MINUTES.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Outside processes."
+)
+def verify(
+    dsn: str,
+    way: str,
+    chain: int | None,
+    since: Path | None,
+    against: Path | None,
+    head_out: Path | None,
+    as_json: bool,
+    every: float | None,
+    full_every: float,
+    jobs: int,
+) -> None:
+    """Verify that the ledger is what was committed, byte for byte and in order.
+
+    \b
+    Exit codes:
+      0  clean against the given head file
+      1  broken, or the objects that guard the ledger were changed
+      2  wrong usage
+      3  INTERNAL CONSISTENCY ONLY: no head kept outside was given
+      4  could not be verified
+    """
+    if since is not None and against is not None:
+        raise click.UsageError("--since and --against exclude each other: --since compares too.")
+    ways = (SQL, OUTSIDE) if way == "both" else (way,)
+    kept_file = since or against
+    try:
+        kept = head_file.read(kept_file) if kept_file is not None else None
+        if every is not None:
+            VerifyDaemon(
+                dsn,
+                Schedule(every, full_every * 60),
+                ways=ways,
+                chain=chain,
+                jobs=jobs,
+                kept=kept,
+                head_out=head_out,
+                say=lambda result: _say(result, as_json),
+                complain=lambda text: click.echo(text, err=True),
+            ).run()
+            return
+        with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+            result = verify_ledger(
+                dsn,
+                ways=ways,
+                chain=chain,
+                since=kept if since is not None else None,
+                against=kept if against is not None else None,
+                jobs=jobs,
+                progress=progress,
+            )
+        if head_out is not None and result.verdict is not Verdict.BROKEN:
+            head_file.write(head_out, result.heads)
+    except SqlError as error:
+        if as_json:
+            said = {"verdict": "unknown", "exit_code": EXIT_CANNOT, "error": str(error)}
+            click.echo(json.dumps(said))
+        raise CannotVerifyAnything(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(result.as_json()))
+    else:
+        click.echo("\n".join(report_lines(result)))
+    raise SystemExit(result.verdict.exit_code)
+
+
+def _say(result: Verification, as_json: bool) -> None:
+    click.echo(json.dumps(result.as_json()) if as_json else one_line(result))
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Progress | None]:
+    """Give a function that draws a bar on stderr, None where nobody would see it."""
+    if not shown:
+        yield None
+        return
+    bars: list[Any] = []
+
+    def draw(done: int, total: int) -> None:
+        if not bars:
+            bars.append(
+                click.progressbar(
+                    length=max(total, 1), file=sys.stderr, label="outside"
+                ).__enter__()
+            )
+        bars[0].update(min(done, bars[0].length) - bars[0].pos)
+
+    try:
+        yield draw
+    finally:
+        for bar in bars:
+            bar.__exit__(None, None, None)

@@ -1,0 +1,161 @@
+"""Verify again and again: what is new every few seconds, everything now and then.
+
+Each result is kept in the ledger for dashboards. A database that is away is waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psycopg
+
+from celerytrail.sql import head_file
+from celerytrail.sql.connection import connect
+from celerytrail.sql.errors import SqlError
+from celerytrail.sql.head_file import Heads
+from celerytrail.sql.named_queries import queries
+from celerytrail.sql.snapshot import what_failed
+from celerytrail.sql.verification import Verdict
+from celerytrail.sql.verify import Verification, verify_ledger
+
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often to verify what is new, and how often everything, in seconds."""
+
+    every: float
+    full_every: float
+
+
+class VerifyDaemon:
+    """Runs until it is told to stop; keeps the last good heads in memory, outside the database.
+
+    ``kept`` are heads of a file: with them results count as compared with the outside. ``say`` gets
+    each verification, ``complain`` a line about each failure to verify or to record.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        schedule: Schedule,
+        *,
+        ways: Sequence[str],
+        chain: int | None,
+        jobs: int,
+        kept: Heads | None,
+        head_out: Path | None,
+        say: Callable[[Verification], None],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._dsn = dsn
+        self._schedule = schedule
+        self._ways = ways
+        self._chain = chain
+        self._jobs = jobs
+        self._anchored = kept is not None
+        self._kept = kept
+        self._head_out = head_out
+        self._say = say
+        self._complain = complain
+        self._stopped = threading.Event()
+        self._last_full: float | None = None
+
+    def stop(self) -> None:
+        """Let the run that goes on end, and do not start another."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Verify on schedule until stopped; SIGTERM and SIGINT stop it, also amid a run."""
+
+        def interrupt(_signal: int, _frame: FrameType | None) -> None:
+            self.stop()
+            # psycopg answers this one by cancelling the statement that runs.
+            raise KeyboardInterrupt
+
+        before = {
+            number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            self.loop()
+        except KeyboardInterrupt:
+            self.stop()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def loop(self) -> None:
+        """Verify on schedule until stopped, without touching signals."""
+        retry = FIRST_RETRY_SECONDS
+        while not self._stopped.is_set():
+            try:
+                result = self._verify_once()
+                retry = FIRST_RETRY_SECONDS
+                self._say(result)
+                self._record(result)
+                pause = self._schedule.every
+            except SqlError as error:
+                pause = min(retry, LONGEST_RETRY_SECONDS)
+                retry = min(retry * 2, LONGEST_RETRY_SECONDS)
+                self._complain(f"{error}; trying again in {pause:g} s")
+            self._stopped.wait(pause)
+
+    def _verify_once(self) -> Verification:
+        now = time.monotonic()
+        full = self._last_full is None or now - self._last_full >= self._schedule.full_every
+        result = verify_ledger(
+            self._dsn,
+            ways=self._ways,
+            chain=self._chain,
+            since=None if full else self._kept,
+            against=self._kept if full else None,
+            anchored=self._anchored,
+            jobs=self._jobs,
+        )
+        if full:
+            self._last_full = now
+        # A broken run leaves the heads where they were good, so the next one finds it again.
+        if result.verdict is not Verdict.BROKEN:
+            self._kept = result.heads
+            if self._head_out is not None:
+                head_file.write(self._head_out, result.heads)
+        return result
+
+    def _record(self, result: Verification) -> None:
+        reading = result.readings[-1]
+        heads = reading.heads or {0: (0, bytes(32))}
+        try:
+            with connect(
+                self._dsn, application_name="celerytrail verify", autocommit=True
+            ) as connection:
+                for chain, (n, hash) in heads.items():
+                    bad = [item for item in result.bad if item.chain in (None, chain)]
+                    status = Verdict.BROKEN if bad else result.verdict
+                    if result.verdict is Verdict.BROKEN and not bad:
+                        status = Verdict.CLEAN if result.anchored else Verdict.INTERNAL
+                    connection.execute(
+                        queries("verify")["record_verification"],
+                        {
+                            "mode": "incremental" if result.incremental else "full",
+                            "chain": chain,
+                            "from_n": min(reading.from_n.get(chain, 0), n),
+                            "to_n": n,
+                            "head_hash": hash,
+                            "status": status.value,
+                            "first_bad": json.dumps(bad[0].as_json()) if bad else None,
+                            "rows": max(0, reading.rows),
+                            "seconds": sum(one.seconds for one in result.readings),
+                            "fingerprint_ok": not result.catalog,
+                        },
+                    )
+        except psycopg.Error as error:
+            self._complain(f"the result cannot be recorded: {what_failed(error)}")

@@ -1,0 +1,68 @@
+"""What `celerytrail verify` tells a person: what was checked, how fast, where the chain stands."""
+
+from __future__ import annotations
+
+from celerytrail.sql.verification import Verdict
+from celerytrail.sql.verify import Verification
+
+_SHOWN_BAD = 10
+_MEANING = {
+    Verdict.CLEAN: "every row up to the kept head is what was committed, in that order.",
+    Verdict.INTERNAL: (
+        "no head kept outside was given, so a cut tail or a complete rewrite would not show."
+        " Keep one with --head-out FILE, away from the database, and compare with --against FILE."
+    ),
+    Verdict.BROKEN: "the stored ledger is not what was committed.",
+}
+_CATALOG_ALONE = (
+    "every hash is right, but the objects that guard the ledger are not those of its migrations."
+)
+
+
+def report_lines(result: Verification) -> list[str]:
+    """Return the report, the verdict in the last line."""
+    mode = "what came after the given head" if result.incremental else "the whole ledger"
+    lines = [f"ledger   {result.ledger_id}, format {result.format_version}: {mode}"]
+    lines.append(
+        f"catalog  {len(result.catalog)} objects differ from the migrations"
+        if result.catalog
+        else "catalog  as the migrations made it"
+    )
+    for reading in result.readings:
+        found = f"{len(reading.bad)} things wrong" if reading.bad else "consistent"
+        lines.append(
+            f"{reading.way:<8} {reading.rows:,} rows in {reading.blocks:,} blocks,"
+            f" {reading.rows_per_second:,.0f} rows/s: {found}"
+        )
+    for head in result.heads.chains:
+        lines.append(f"chain {head.chain:<2} ends at n {head.n:,}, {head.hash.hex()}")
+    for day in result.readings[-1].dropped:
+        lines.append(
+            f"dropped  {day.day}: {day.rows:,} rows of {day.groups:,} batches, by {day.by}"
+        )
+    bad = result.bad
+    lines += [f"  - {item}" for item in bad[:_SHOWN_BAD]]
+    if len(bad) > _SHOWN_BAD:
+        lines.append(f"  - and {len(bad) - _SHOWN_BAD} more; --json has them")
+    return [*lines, verdict_line(result)]
+
+
+def verdict_line(result: Verification) -> str:
+    """Return the verdict with what it means."""
+    meaning = _MEANING[result.verdict]
+    if result.catalog and not any(reading.bad for reading in result.readings):
+        meaning = _CATALOG_ALONE
+    return f"{result.verdict.words}: {meaning}"
+
+
+def one_line(result: Verification) -> str:
+    """Return a run in one line, as the daemon prints it."""
+    where = ", ".join(f"chain {head.chain} at n {head.n}" for head in result.heads.chains)
+    rows = max(reading.rows for reading in result.readings)
+    mode = "incremental" if result.incremental else "full"
+    bad = result.bad
+    first = f"; first: {bad[0]}" if bad else ""
+    return (
+        f"{result.time.isoformat(timespec='seconds')} {result.verdict.words}: {mode},"
+        f" {rows:,} rows, {where or 'no chain read'}{first}"
+    )
