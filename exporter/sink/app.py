@@ -1,0 +1,32 @@
+"""The sink as a WSGI application."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from celerytrail.exporter.sink.admission import Admission
+from celerytrail.exporter.sink.config import SinkConfig
+from celerytrail.exporter.sink.guard_watch import GuardWatch
+from celerytrail.exporter.sink.health import health_blueprint
+from celerytrail.exporter.sink.ledger import Ledger
+from celerytrail.exporter.sink.metrics import Metrics
+from celerytrail.exporter.sink.receive import Receiver
+
+
+def create_app(config: SinkConfig, ledger: Ledger) -> Flask:
+    """Return the application over a ledger that is open; whoever opened it closes it."""
+    app = Flask("celerytrail.sink", static_folder=None)
+    metrics = Metrics(multiprocess=config.workers > 1)
+    guards = GuardWatch(ledger.guards)
+    admission = Admission(config.max_requests, config.max_bytes_in_flight)
+    receiver = Receiver(ledger, metrics, admission, config.body_bounds, guards)
+    app.register_blueprint(receiver.blueprint())
+    app.register_blueprint(health_blueprint(ledger, guards, metrics))
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> tuple[Response, int]:
+        status = error.code or 500
+        return jsonify(code=5 if status == 404 else 2, message=error.name), status
+
+    return app

@@ -1,0 +1,276 @@
+"""The sink's side of the ledger: batches in, one durable transaction each."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SPAN_COLUMNS, Column
+from celerytrail.exporter.sink.batch import (
+    Connection,
+    Row,
+    days_of,
+    write_payload_batch,
+    write_span_batch,
+)
+from celerytrail.exporter.sink.database_faults import Fault, fault_of, translated
+from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable, SinkError
+from celerytrail.exporter.sink.written import Principal, Written
+from celerytrail.sql.connection import parse_dsn
+from celerytrail.sql.errors import DatabaseUnreachable, SqlError
+from celerytrail.sql.migrate import require_schema, require_suitable_server
+from celerytrail.sql.named_queries import queries
+
+__all__ = ["Ledger", "Principal", "Written"]
+
+MAX_BATCH_ROWS = 10_000
+MAX_ATTEMPTS = 5
+MAX_ITEMS = 1_000
+
+T = TypeVar("T")
+_WriteBatch = Callable[[Connection, Principal, Sequence[Row]], Written]
+
+
+class Ledger:
+    """A pool of connections of the role celerytrail_sink; safe to use from several threads."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        min_size: int = 1,
+        max_size: int = 4,
+        timeout_seconds: float = 5.0,
+    ) -> None:
+        """Prepare a pool that connects in the background after ``open``.
+
+        ``timeout_seconds`` bounds each wait: for a connection, for a lock, and twice that for a
+        statement. Raises LedgerUnavailable for a DSN that is none.
+        """
+        self._timeout_seconds = timeout_seconds
+        self._days: set[date] = set()
+        milliseconds = max(1, int(timeout_seconds * 1000))
+        try:
+            parameters = parse_dsn(dsn)
+        except DatabaseUnreachable as exc:
+            raise LedgerUnavailable(str(exc)) from exc
+        parameters.setdefault("connect_timeout", max(2, int(timeout_seconds)))
+        parameters["client_encoding"] = "UTF8"
+        parameters["application_name"] = "celerytrail sink"
+        parameters["options"] = (
+            f"{parameters.get('options') or ''} -c lock_timeout={milliseconds}"
+            f" -c statement_timeout={2 * milliseconds}"
+            f" -c idle_in_transaction_session_timeout={4 * milliseconds}"
+            " -c default_transaction_isolation=read\\ committed"
+        ).strip()
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            "",
+            kwargs=parameters,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=timeout_seconds,
+            reconnect_timeout=timeout_seconds,
+            configure=_configure,
+            open=False,
+            name="celerytrail-ledger",
+        )
+
+    def open(self) -> None:
+        """Start connecting; returns at once, whether or not the database is there."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def ready(self) -> None:
+        """Return when a batch could be written now.
+
+        Raises LedgerUnavailable when the database does not answer, LedgerRefused when its schema
+        does not fit this version.
+        """
+
+        def check(connection: Connection) -> None:
+            require_suitable_server(connection)
+            require_schema(connection)
+
+        try:
+            self._transaction(check)
+        except SqlError as exc:
+            raise LedgerRefused(str(exc)) from exc
+
+    def guards(self) -> list[str]:
+        """Return the catalog objects that are not as designed, each named; empty when all is well.
+
+        Raises LedgerUnavailable.
+        """
+
+        def look(connection: Connection) -> list[str]:
+            return [str(row[0]) for row in connection.execute(queries("guards")["wrong"])]
+
+        return self._transaction(look)
+
+    def authenticate(self, token_hash: bytes) -> Principal:
+        """Return who a token speaks for, given its SHA-256.
+
+        Raises TokenRefused, LedgerUnavailable.
+        """
+        return self._transaction(lambda connection: _authenticate(connection, token_hash))
+
+    def write_spans(self, token_hash: bytes, rows: Sequence[Row]) -> Written:
+        """Store rows in the order of ``SPAN_COLUMNS``; returns after COMMIT.
+
+        Batches of more than 10,000 rows become several transactions; on an error some of them may
+        be stored, and are known when the batch comes again. A row that can never be stored is
+        refused by itself. Raises TokenRefused, LedgerUnavailable, LedgerRefused; then the batch
+        must not be acknowledged.
+        """
+        return self._write(token_hash, rows, SPAN_COLUMNS, write_span_batch)
+
+    def write_payloads(self, token_hash: bytes, rows: Sequence[Row]) -> Written:
+        """Store rows in the order of ``PAYLOAD_COLUMNS``; otherwise as ``write_spans``."""
+        return self._write(token_hash, rows, PAYLOAD_COLUMNS, write_payload_batch)
+
+    def quarantine(self, token_hash: bytes, reason: str, items: Sequence[bytes]) -> None:
+        """Keep what could not be stored for people to look at, bounded in size and number.
+
+        Raises TokenRefused, LedgerUnavailable.
+        """
+
+        def keep(connection: Connection) -> None:
+            _authenticate(connection, token_hash)
+            connection.execute(
+                queries("ingest")["quarantine"],
+                {"reason": reason.replace("\0", ""), "items": list(items[:MAX_ITEMS])},
+            )
+
+        if items:
+            self._transaction(keep)
+
+    def _write(
+        self,
+        token_hash: bytes,
+        rows: Sequence[Row],
+        columns: Sequence[Column],
+        write_batch: _WriteBatch,
+    ) -> Written:
+        written = Written()
+        for start in range(0, len(rows), MAX_BATCH_ROWS):
+            batch = rows[start : start + MAX_BATCH_ROWS]
+            written += self._write_batch(token_hash, batch, columns, write_batch)
+        if written.sent != len(rows):
+            raise LedgerRefused(f"{written.sent} of {len(rows)} rows are accounted for")
+        return written
+
+    def _write_batch(
+        self,
+        token_hash: bytes,
+        rows: Sequence[Row],
+        columns: Sequence[Column],
+        write_batch: _WriteBatch,
+    ) -> Written:
+        def write(connection: Connection) -> Written:
+            return write_batch(connection, _authenticate(connection, token_hash), rows)
+
+        days = days_of(rows, columns)
+        try:
+            self._ensure_days(days)
+            try:
+                return self._transaction(write)
+            except _NoPartition:
+                # Somebody dropped a partition that this process has seen.
+                self._days.clear()
+                self._ensure_days(days)
+                return self._transaction(write)
+        except _NoPartition as exc:
+            raise LedgerUnavailable("a day has no partition, and none can be made") from exc
+        except _BadRow as exc:
+            if len(rows) == 1:
+                wrong = self.guards()
+                if wrong:
+                    raise LedgerRefused(f"not as designed: {', '.join(wrong)}") from exc
+                reason = f"a row that the database refuses: {exc.reason}"
+                self.quarantine(token_hash, reason, [repr(rows[0]).encode(errors="replace")])
+                return Written(refused=1, refusals=(reason,))
+            middle = len(rows) // 2
+            return self._write_batch(
+                token_hash, rows[:middle], columns, write_batch
+            ) + self._write_batch(token_hash, rows[middle:], columns, write_batch)
+        except LedgerRefused as exc:
+            named: list[str] = []
+            with suppress(SinkError):
+                named = self.guards()
+            if not named:
+                raise
+            raise LedgerRefused(f"{exc}; not as designed: {', '.join(named)}") from exc
+
+    def _ensure_days(self, days: set[date]) -> None:
+        """Make the partitions of days that this process has not seen yet.
+
+        In a transaction of its own: a partition is there for all, whatever becomes of the batch.
+        """
+        if days <= self._days:
+            return
+        self._transaction(
+            lambda connection: connection.execute(
+                queries("ingest")["ensure_days"], {"days": sorted(days)}
+            )
+        )
+        self._days |= days
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        deadline = time.monotonic() + self._timeout_seconds
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            connection: Connection | None = None
+            try:
+                with self._pool.connection() as connection:
+                    return work(connection)
+            except (SinkError, SqlError):
+                raise
+            except Exception as exc:
+                fault = fault_of(exc)
+                lost = connection is not None and connection.broken
+                again = fault is Fault.AGAIN or (lost and not _timed_out(exc))
+                if again and attempt < MAX_ATTEMPTS and time.monotonic() < deadline:
+                    time.sleep(random.uniform(0, 0.02 * 2**attempt))
+                    continue
+                if fault is Fault.PARTITION:
+                    raise _NoPartition from exc
+                if fault is Fault.ROW:
+                    raise _BadRow(type(exc).__name__) from exc
+                raise translated(exc) from exc
+        raise LedgerUnavailable("the database kept refusing the transaction")
+
+
+class _NoPartition(Exception):
+    pass
+
+
+class _BadRow(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _timed_out(exc: Exception) -> bool:
+    return isinstance(exc, psycopg.errors.QueryCanceled)
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(queries("ingest")["create_staging"])
+    connection.commit()
+
+
+def _authenticate(connection: Connection, token_hash: bytes) -> Principal:
+    row = connection.execute(
+        queries("ingest")["authenticate"], {"token_hash": token_hash}
+    ).fetchone()
+    assert row is not None  # the function raises for a token that it does not know
+    return Principal(*row)

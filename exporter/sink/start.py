@@ -1,0 +1,61 @@
+"""What is checked before the port opens, and how a worker process gets its application."""
+
+from __future__ import annotations
+
+import atexit
+import time
+
+from flask import Flask
+
+from celerytrail.exporter.sink.app import create_app
+from celerytrail.exporter.sink.config import SinkConfig
+from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable
+from celerytrail.exporter.sink.ledger import Ledger
+
+RETRY_SECONDS = 0.5
+
+
+def check_database(config: SinkConfig) -> None:
+    """Return when the database is reachable, has this version's schema and all of its guards.
+
+    An unreachable one is tried again for ``start_timeout_seconds``. Raises LedgerUnavailable after
+    that, unless ``wait_for_database``; LedgerRefused at once for a schema or guards that are wrong.
+    """
+    deadline = time.monotonic() + config.start_timeout_seconds
+    ledger = open_ledger(config)
+    try:
+        while True:
+            try:
+                ledger.ready()
+                wrong = ledger.guards()
+                break
+            except LedgerUnavailable:
+                if config.wait_for_database:
+                    return
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(RETRY_SECONDS)
+    finally:
+        ledger.close()
+    if wrong:
+        raise LedgerRefused(
+            "guards of the ledger are not as designed, so nothing is received: " + ", ".join(wrong)
+        )
+
+
+def make_app(config: SinkConfig) -> Flask:
+    """Return the application of one worker process, over a connection pool of its own."""
+    ledger = open_ledger(config)
+    atexit.register(ledger.close)
+    return create_app(config, ledger)
+
+
+def open_ledger(config: SinkConfig) -> Ledger:
+    """Return an open ledger; it connects by itself when it is first used."""
+    ledger = Ledger(
+        config.dsn,
+        max_size=config.connections,
+        timeout_seconds=config.database_timeout_seconds,
+    )
+    ledger.open()
+    return ledger
