@@ -1,0 +1,131 @@
+"""The recorder of the demo: a migrated database, a token, sink, shipper and verifier."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from celerytrail.examples.demo.database import DemoDatabase
+from celerytrail.examples.demo.errors import DemoError
+from celerytrail.examples.demo.parts import CELERYTRAIL, Parts, environment
+from celerytrail.exporter.deployment import Deployment
+
+SINK, SHIPPER, VERIFIER = "sink", "shipper", "verifier"
+_VERIFY_EVERY_SECONDS = 5
+_VERIFY_CLEAN, _VERIFY_BROKEN, _VERIFY_INTERNAL = 0, 1, 3
+_DRAIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What both verifiers found: ``chain`` is ``ok``, ``broken`` or ``unknown``."""
+
+    chain: str
+    words: str
+
+
+class Recorder:
+    """Everything between the spool directory and the ledger, started through the ``celerytrail`` command."""
+
+    def __init__(
+        self, parts: Parts, database: DemoDatabase, directory: Path, deployment: Deployment
+    ) -> None:
+        self._parts = parts
+        self._database = database
+        self._directory = directory
+        self._deployment = deployment
+        self._endpoint = ""
+        self._token = ""
+        self.spool = directory / "spool"
+
+    def start(self) -> None:
+        """Migrate, make a token, start the sink, the verifier and the shipper."""
+        self._command("migrate", CELERYTRAIL_DSN=self._database.administrator)
+        made = self._command(
+            "tokens",
+            "create",
+            "--name=demo",
+            f"--namespace={self._deployment.namespace}",
+            f"--service={self._deployment.service}",
+            f"--environment={self._deployment.environment}",
+            CELERYTRAIL_DSN=self._database.administrator,
+        )
+        self._token = made.split()[-1]
+        self._start_sink()
+        self._parts.start(
+            VERIFIER,
+            [*CELERYTRAIL, "verify", "--every", str(_VERIFY_EVERY_SECONDS)],
+            {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
+        )
+        self._parts.start(
+            SHIPPER, [*CELERYTRAIL, "ship", "--spool", str(self.spool)], self.agent_settings()
+        )
+
+    def agent_settings(self) -> Mapping[str, str]:
+        """Return the environment of a process that is recorded."""
+        return {
+            "CELERYTRAIL_SPOOL_DIR": str(self.spool),
+            "CELERYTRAIL_ENDPOINT": self._endpoint,
+            "CELERYTRAIL_TOKEN": self._token,
+            "CELERYTRAIL_NAMESPACE": self._deployment.namespace,
+            "CELERYTRAIL_SERVICE": self._deployment.service,
+            "CELERYTRAIL_ENVIRONMENT": self._deployment.environment,
+            # The demo runs the shipper itself, so that it knows what to stop.
+            "CELERYTRAIL_SHIPPER": "off",
+        }
+
+    def drain(self) -> int:
+        """Stop the shipper, which delivers what is left, and return how many segments it left."""
+        self._parts.stop(SHIPPER, timeout_seconds=_DRAIN_SECONDS)
+        return len(list(self.spool.glob("*.seg")))
+
+    def verify(self) -> Verdict:
+        """Verify the whole ledger, inside the database and outside of it."""
+        done = self._run(
+            ["verify", "--way", "both", "--json"],
+            {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
+        )
+        chain = {
+            _VERIFY_CLEAN: "ok",
+            _VERIFY_INTERNAL: "ok",
+            _VERIFY_BROKEN: "broken",
+        }.get(done.returncode, "unknown")
+        return Verdict(chain, _last_line(done.stdout) or _last_line(done.stderr))
+
+    def _start_sink(self) -> None:
+        port_file = self._directory / "sink.port"
+        port_file.unlink(missing_ok=True)
+        self._parts.start(
+            SINK,
+            [*CELERYTRAIL, "sink", "--bind", "127.0.0.1:0", "--port-file", str(port_file)],
+            {"CELERYTRAIL_DSN": self._database.role("celerytrail_sink")},
+            ready=lambda: port_file.exists() and bool(port_file.read_text().strip()),
+        )
+        self._endpoint = f"http://127.0.0.1:{port_file.read_text().strip()}"
+
+    def _command(self, *arguments: str, **own_environment: str) -> str:
+        done = self._run(arguments, own_environment)
+        if done.returncode != 0:
+            raise DemoError(f"celerytrail {arguments[0]} failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def _run(
+        self, arguments: Sequence[str], own_environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*CELERYTRAIL, *arguments],
+            env=environment(own_environment),
+            cwd=self._directory,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            start_new_session=True,
+        )
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
