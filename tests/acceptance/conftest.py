@@ -1,0 +1,40 @@
+"""The whole pipeline as a fixture."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from celerytrail.examples.embedded.valkey import EmbeddedValkey
+from tests.acceptance.pipeline import Pipeline
+
+
+@pytest.fixture
+def pipeline(
+    postgres: EmbeddedPostgres, database: str, valkey: EmbeddedValkey, tmp_path: Path
+) -> Iterator[Pipeline]:
+    """A migrated database with a sink in front of it; workers are the test's own."""
+    made = Pipeline(postgres, database, valkey.url, tmp_path / "pipeline")
+    try:
+        made.prepare()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(params=["newest", "5.2"])
+def any_celery(request: pytest.FixtureRequest, pipeline: Pipeline) -> Pipeline:
+    """The pipeline with workers and publishers of the newest and of the oldest Celery."""
+    if request.param == "5.2":
+        python = os.environ.get("CELERYTRAIL_TEST_CELERY52_PYTHON")
+        if not python:
+            pytest.skip("CELERYTRAIL_TEST_CELERY52_PYTHON names no interpreter with Celery 5.2")
+        pipeline.python = python
+    else:
+        pipeline.python = sys.executable
+    return pipeline

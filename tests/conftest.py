@@ -1,0 +1,63 @@
+"""Fixtures that all tests share: real servers on free ports, and directories they can live in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from celerytrail.examples.embedded.valkey import EmbeddedValkey
+from tests.skipped import SkipReport
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch what is skipped."""
+    strict = os.environ.get("CELERYTRAIL_TEST_STRICT_SKIPS") == "1"
+    config.pluginmanager.register(SkipReport(strict=strict))
+
+
+@pytest.fixture(scope="session")
+def server_directory() -> Iterator[Path]:
+    """A directory that the user nobody can pass through, which pytest's own are not."""
+    path = Path(tempfile.mkdtemp(prefix="celerytrail-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_bin() -> str | None:
+    """Which Postgres to test with: ``system``, ``wheel``, a directory, or None for the best."""
+    return os.environ.get("CELERYTRAIL_TEST_POSTGRES_BIN") or None
+
+
+@pytest.fixture(scope="session")
+def postgres(server_directory: Path, postgres_bin: str | None) -> Iterator[EmbeddedPostgres]:
+    """One real Postgres server for all tests. Roles are shared by its databases; do not stop it."""
+    settings = {"fsync": "off", "max_connections": "200"}
+    with EmbeddedPostgres(
+        server_directory / "postgres", bin_dir=postgres_bin, settings=settings
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The name of an empty database of its own for one test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    postgres.create_database(name)
+    yield name
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A real Valkey server for one test, which may stop and start it."""
+    with EmbeddedValkey(tmp_path / "valkey") as server:
+        yield server

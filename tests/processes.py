@@ -1,0 +1,42 @@
+"""What is known about processes from outside: whether they live, and whose children they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Wait until a condition holds. Raises AssertionError when it does not within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds:g} s still not: {what}"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs; one that ended and was not waited for does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def mentioning(text: str) -> dict[int, str]:
+    """Return the command lines, by pid, of the living processes that have ``text`` in theirs or in
+    their environment: what was started for one directory, however it was started.
+    """
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in command + environment and alive(int(entry.name)):
+            found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+    return found

@@ -1,0 +1,192 @@
+"""A real ``celerytrail sink`` in a process of its own, on a free port."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+COMMAND = "import sys; from celerytrail.exporter.cli import main; sys.exit(main())"
+PROTOBUF = "application/x-protobuf"
+DEADLINE_SECONDS = 60.0
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
+    """Return what ``condition`` returned once that is true; fail after the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"waited {seconds} s until {what}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def traces(self) -> ExportTraceServiceResponse:
+        assert (self.status, self.headers["content-type"]) == (200, PROTOBUF), self
+        return ExportTraceServiceResponse.FromString(self.body)
+
+    def logs(self) -> ExportLogsServiceResponse:
+        assert (self.status, self.headers["content-type"]) == (200, PROTOBUF), self
+        return ExportLogsServiceResponse.FromString(self.body)
+
+
+@dataclass(slots=True)
+class SinkProcess:
+    """Starts a sink over a database and speaks to it."""
+
+    dsn: str
+    directory: Path
+    token: str
+    environ: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def output(self) -> str:
+        return (self.directory / "sink.log").read_text()
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        port_file = self.directory / "port"
+        port_file.unlink(missing_ok=True)
+        environ = {
+            name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
+        }
+        environ |= {"CELERYTRAIL_DSN": self.dsn, **self.environ}
+        with (self.directory / "sink.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    COMMAND,
+                    "sink",
+                    "--bind",
+                    f"127.0.0.1:{self.port}",
+                    "--port-file",
+                    str(port_file),
+                    *self.arguments,
+                ],
+                env=environ,
+                stdout=log,
+                stderr=log,
+            )
+        return self.process
+
+    def start(self) -> None:
+        process = self.spawn()
+        port_file = self.directory / "port"
+
+        def opened() -> bool:
+            assert process.poll() is None, self.output
+            return port_file.exists()
+
+        wait_until(opened, "the sink opens its port")
+        self.port = int(port_file.read_text())
+
+    def stop(self) -> int:
+        """End the sink by SIGTERM and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(DEADLINE_SECONDS)
+        self.process = None
+        return code
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(DEADLINE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def worker_pids(self) -> list[int]:
+        assert self.process is not None
+        found = []
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                text = status.read_text()
+            except OSError:
+                continue
+            if f"\nPPid:\t{self.process.pid}\n" in text:
+                found.append(int(status.parent.name))
+        return found
+
+    def peak_memory(self) -> int:
+        """Return the largest peak of resident memory of its processes, in bytes."""
+        assert self.process is not None
+        peaks = []
+        for pid in (self.process.pid, *self.worker_pids()):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    peaks.append(int(line.split()[1]) * 1024)
+        return max(peaks)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: float = DEADLINE_SECONDS,
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            named = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, named, response.read())
+        finally:
+            connection.close()
+
+    def post(
+        self,
+        message: Message | bytes,
+        path: str = "/v1/traces",
+        *,
+        token: str | None = None,
+        packed: bool = False,
+        **headers: str,
+    ) -> Answer:
+        body = message if isinstance(message, bytes) else message.SerializeToString()
+        sent = {"Content-Type": PROTOBUF, "Authorization": f"Bearer {token or self.token}"}
+        if packed:
+            body = gzip.compress(body, 5)
+            sent["Content-Encoding"] = "gzip"
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.request("POST", path, body, sent)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return one sample of /metrics, 0 when it is not there."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        text = self.request("GET", "/metrics").body.decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == f"celerytrail_sink_{name}" and sample.labels == labels:
+                    return float(sample.value)
+        return 0.0

@@ -1,0 +1,354 @@
+"""No secret survives redaction, whatever it is wrapped in, and the rest stays readable JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from celerytrail.exporter.shipper.redaction import MAX_PARSED_BYTES, Redactor, Rules
+from celerytrail.exporter.shipper.secret_values import MARK
+
+REDACTOR = Redactor()
+SECRET = "Zq7-planted.Xy9_value"
+
+NAMES = [
+    "password", "passwd", "PASSWORD", "user_password", "userPassword", "Password2", "db.password",
+    "secret", "client_secret", "token", "accessToken", "ACCESS-TOKEN", "api_key", "apikey", "apiKey",
+    "X-Api-Key", "api key", "authorization", "Authorization", "Proxy-Authorization", "cookie",
+    "Set-Cookie", "session", "sessionid", "private_key", "privateKey", "credential", "credentials",
+    "aws_credentials", "card_number", "cardNumber", "card-no", "cvv", "CVV", "ssn", "SSN", "user_ssn",
+    "pin", "pwd", "jwt", "auth", "passphrase", "iban",
+]  # fmt: skip
+
+
+def shown(value: Any) -> str:
+    redacted = REDACTOR.value(value)
+    json.loads(redacted.data)
+    return redacted.data.decode()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_under_sensitive_names_are_hidden_at_any_depth(name: str) -> None:
+    value = {"user": [{"deep": {name: SECRET, "kept": 1}}, {name: {"a": [SECRET]}}, {name: 12345}]}
+    text = shown(value)
+    assert SECRET not in text
+    assert "12345" not in text
+    assert json.loads(text)["user"][0]["deep"] == {name: MARK, "kept": 1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{name}={secret}",
+        "{name}: {secret}",
+        "--{dashed} {secret}",
+        "--{dashed}={secret}",
+        "https://host/path?a=1&{dashed}={secret}&b=2",
+        "{{'{name}': '{secret}', 'b': 1}}",
+        '{{"{name}": "{secret}", "b": 1}}',
+        '{{\\"{name}\\": \\"{secret}\\"}}',
+        "User({dashed}='{secret}', b=1)",
+        "User({dashed}=Secret('{secret}'))",
+        "dict({dashed}=['{secret}', '{secret}'], b=2)",
+        "('{name}', '{secret}')",
+        "{name} => {secret}",
+        "{dashed}=b'{secret}'",
+        'x["{name}"] = "{secret} and {secret}"',
+        "{name} = '''{secret}'''",
+    ],
+)
+def test_names_inside_text_hide_what_follows(name: str, form: str) -> None:
+    dashed = name.replace(" ", "_")
+    text = form.format(name=name, dashed=dashed, secret=SECRET)
+    for around in (text, f"before {text}, after", f"line\n{text}\nline"):
+        redacted = REDACTOR.text(around)
+        assert SECRET not in redacted.data.decode(), around
+        assert redacted.changed
+        assert isinstance(json.loads(redacted.data), str)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Bearer abcdefGHIJ.1234-xyz",
+        "bearer abcdefGHIJ.1234-xyz",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "AIza" + "SyA-1234567890abcdefghijklmnopqrstu",
+        "ya29." + "a0AfH6SMBx_abcdefghij",
+        "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789",
+        "github_pat_" + "11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz",
+        "glpat-" + "abcdefghij1234567890",
+        "sk_live_" + "abcdefghij1234567890",
+        "rk_test_" + "abcdefghij1234567890",
+        "whsec_" + "abcdefghij1234567890",
+        "xoxb-" + "1234567890-abcdefghij",
+        "sk-" + "abcdefghijklmnopqrstuvwxyz",
+        "npm_" + "abcdefghijklmnopqrstuvwxyz0123456789",
+        "Basic dXNlcjpwYXNzd29yZA==",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nMIIEow cut off here",
+        "4111 1111 1111 1111",
+        "4111111111111111",
+        "5500-0000-0000-0004",
+        "378282246310005",
+        "6011.1111.1111.1117",
+    ],
+)
+def test_known_kinds_of_secrets_are_hidden_wherever_they_stand(secret: str) -> None:
+    core = max(re.split(r"[\s]", secret), key=len) if "\n" not in secret else "MIIEow"
+    for value in (
+        secret,
+        f"see {secret} there",
+        [f"x {secret}"],
+        {"note": f"<{secret}>"},
+        {secret: 1},
+        [[[{"a": (secret,)}]]],
+    ):
+        text = shown(value)
+        assert core not in text, value
+    assert core not in REDACTOR.text(f"Error: got {secret}!").data.decode()
+
+
+@pytest.mark.parametrize("number", [4111111111111111, 378282246310005, 4111111111111111.0])
+def test_card_numbers_are_hidden_as_numbers_too(number: float) -> None:
+    assert json.loads(shown({"n": [number]})) == {"n": [MARK]}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pass-Zq7@host:6379/0",
+        "amqp://user:pass-Zq7@host/vhost",
+        "postgresql://u:p@ss-Zq7@host/db",
+        "https://pass-Zq7@github.com/x",
+        "amqp://user:pa/ss-Zq7@host//",
+    ],
+)
+def test_user_and_password_of_a_url_are_hidden(url: str) -> None:
+    text = shown([f"cannot reach {url}"])
+    assert "ss-Zq7" not in text
+    assert "host" in text or "github.com" in text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "just a text: with signs = and (brackets), 12:30",
+        {"user_id": 17, "shipping": "DHL", "author": "Ann", "passenger": "Bob", "span": "x"},
+        {"id": "3f2b8c1e-4111-4111-8111-1111a1111111", "when": 1790000000000000000},
+        "http://host:8080/@user and https://example.com/a?b=c",
+        ["KeyError: 'password'", "a basic authentication was tried"],
+        {"password": None, "token": "", "secret": False},
+        "1234567890123456",
+        [1.5, 0, -3, 10**18, True],
+    ],
+)
+def test_what_is_no_secret_stays(value: Any) -> None:
+    redacted = REDACTOR.value(value)
+    assert json.loads(redacted.data) == value
+    assert not redacted.changed
+
+
+def test_pairs_that_are_no_objects() -> None:
+    assert json.loads(shown(["--password", SECRET, "x"])) == ["--password", MARK, "x"]
+    assert json.loads(shown([("token", SECRET)])) == [["token", MARK]]
+    assert json.loads(shown({"name": "Authorization", "value": SECRET}))["value"] == MARK
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+PLAIN = st.none() | st.booleans() | st.integers(-9999, 9999) | st.floats() | TEXT
+ASCII_NOISE = st.text(string.ascii_letters + " .,()-", max_size=10)
+PLANTED = (
+    st.sampled_from(NAMES).map(lambda name: {name: SECRET})
+    | st.sampled_from(NAMES).map(lambda name: {name: [SECRET, {"x": SECRET}]})
+    | st.tuples(st.sampled_from(NAMES), ASCII_NOISE).map(
+        lambda t: f"{t[1]} {t[0]}='{SECRET}' {t[1]}"
+    )
+    | st.sampled_from(NAMES).map(lambda name: repr({"a": 1, name: SECRET, "b": [SECRET][:0]}))
+    | st.sampled_from(NAMES).map(lambda name: json.dumps({name: {"deep": [SECRET]}}))
+    | st.sampled_from(NAMES).map(lambda name: json.dumps(json.dumps({name: SECRET})))
+    | st.just(f"https://user:{SECRET}@host/x")
+    | st.just(f"Bearer {SECRET}")
+)
+
+
+def nest(planted: Any) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        planted,
+        lambda inner: (
+            st.lists(st.one_of(inner, PLAIN), min_size=1, max_size=3).flatmap(
+                lambda others: inner.map(lambda it: [*others, it])
+            )
+            | st.tuples(TEXT, inner, st.dictionaries(TEXT, PLAIN, max_size=2)).map(
+                lambda t: {**t[2], t[0]: t[1]}
+            )
+        ),
+        max_leaves=5,
+    )
+
+
+@given(nest(PLANTED))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_planted_secret_survives_any_nesting(value: Any) -> None:
+    text = shown(value)
+    assert SECRET not in text
+    body = json.dumps([[value], {"k": value}, {"chain": [value]}]).encode()
+    redacted = REDACTOR.body(body, "t")
+    assert redacted is not None
+    assert redacted.changed
+    for part in (redacted.args.data, redacted.kwargs.data):
+        json.loads(part.decode("utf-8", "strict"))
+        assert SECRET not in part.decode()
+    assert SECRET not in REDACTOR.text(repr(value)).data.decode()
+
+
+@given(
+    st.recursive(
+        PLAIN
+        | st.sampled_from(NAMES)
+        | st.from_regex(r"[a-zA-Z_=:@/ .\-'\"\\]{0,20}", fullmatch=True),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(TEXT | st.sampled_from(NAMES), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_quick_look_never_overlooks_what_the_long_one_finds(value: Any) -> None:
+    """A body that is taken for clean without being taken apart has nothing to hide in it."""
+    body = json.dumps([[value], {}, {}]).encode()
+    if REDACTOR._is_clean(body):
+        again = json.loads(body)[0]
+        assert (
+            json.loads(REDACTOR.value(again).data, parse_constant=str)
+            == json.loads(json.dumps(again), parse_constant=str)
+            or any(isinstance(x, float) for x in _leaves(again))
+            or "\\u0000" in body.decode()
+        )
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    if isinstance(value, list):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return [value]
+
+
+@given(
+    st.recursive(
+        PLAIN, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=30
+    ),
+    st.integers(256, 2000),
+)
+@settings(max_examples=150, deadline=None)
+def test_what_is_shown_is_valid_json_within_its_bound(value: Any, limit: int) -> None:
+    redacted = Redactor(Rules(shown_bytes=limit)).value([value, "x" * 3000])
+    assert len(redacted.data) <= limit
+    assert redacted.truncated
+    assert isinstance(json.loads(redacted.data.decode()), list)
+    assert b"[cut]" in redacted.data
+
+
+def test_deep_nesting_is_cut_and_counts_as_changed() -> None:
+    value: Any = SECRET
+    for _ in range(300):
+        value = [value]
+    redacted = REDACTOR.value(value)
+    assert redacted.changed
+    assert SECRET not in redacted.data.decode()
+    json.loads(redacted.data)
+    assert REDACTOR.body(("[" * 100_000 + "]" * 100_000).encode(), None) is None
+
+
+def test_bodies_that_are_none_are_not_shown_as_such() -> None:
+    for body in (b"", b"{", b"[]", b"[1,2,3]", b"[[],[],{}]", b"\xff\xfe", b"1" * 5000, b"null"):
+        assert REDACTOR.body(body, None) is None
+    large = json.dumps([["x" * MAX_PARSED_BYTES], {}, {}]).encode()
+    assert REDACTOR.body(large, None) is None
+
+
+def test_the_body_of_protocol_1() -> None:
+    body = json.dumps(
+        {"task": "t", "id": "1", "args": [1], "kwargs": {"password": SECRET}}
+    ).encode()
+    redacted = REDACTOR.body(body, "t")
+    assert redacted is not None
+    assert (redacted.args.data, redacted.kwargs.data) == (b"[1]", b'{"password":"[redacted]"}')
+
+
+def test_a_name_that_is_there_twice_counts_as_changed() -> None:
+    """Only its last value was looked at."""
+    body = b'[[{"a": "x@y", "a": 1, "session_note": ""}], {}, {}]'
+    redacted = REDACTOR.body(body, None)
+    assert redacted is not None
+    assert redacted.changed
+
+
+def test_settings_add_names_patterns_and_positions() -> None:
+    redactor = Redactor(
+        Rules(
+            names=("internal_ref",),
+            patterns=(re.compile(r"EMP-\d+"),),
+            positions={"shop.pay": frozenset({0, 2})},
+        )
+    )
+    body = json.dumps(
+        [
+            ["first", "second EMP-123", "third"],
+            {"internalRef": 5, "password": SECRET},
+            {"chain": [{"task": "shop.pay", "args": ["inner", "b"], "kwargs": {}}]},
+        ]
+    ).encode()
+    redacted = redactor.body(body, "shop.pay")
+    assert redacted is not None
+    assert json.loads(redacted.args.data) == [MARK, f"second {MARK}", MARK]
+    assert json.loads(redacted.kwargs.data) == {"internalRef": MARK, "password": MARK}
+    other = redactor.body(body, "shop.other")
+    assert other is not None
+    assert json.loads(other.args.data)[0] == "first"
+    assert (
+        redactor.argument_text("('first',)", "shop.pay", positional=True).data
+        == f'"{MARK}"'.encode()
+    )
+    assert redactor.argument_text("{'a': 1}", "shop.pay", positional=False).data == b"\"{'a': 1}\""
+
+
+def test_what_postgres_refuses_in_json_is_replaced() -> None:
+    data = REDACTOR.value({"a\0": "b\0\ud800", "n": float("nan"), "i": float("-inf")}).data
+    assert json.loads(data) == {"a\ufffd": "b\ufffd\ufffd", "n": "nan", "i": "-inf"}
+    assert b"\\u0000" not in data
+
+
+@given(st.text(alphabet="pasword=:'\"\\ {}[](),tokenx", max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_redacting_again_changes_nothing(text: str) -> None:
+    once = REDACTOR.hide_text(text)
+    assert REDACTOR.hide_text(once) == once or len(once) < 4096
+
+
+def test_long_hostile_text_takes_no_time_to_speak_of() -> None:
+    """No quadratic search: each of these would take hours with one."""
+    for text in (
+        "password" * 20_000,
+        "a" * 200_000 + "=",
+        "'" * 100_000,
+        "\\" * 100_000 + "'",
+        "token=(" * 20_000,
+        "4" * 200_000,
+        "x://" * 50_000,
+        "Bearer " * 30_000,
+        "password='" + "\\" * 50_000,
+        "eyJ" * 50_000,
+        "-----BEGIN " * 20_000,
+    ):
+        REDACTOR.text(text)

@@ -1,0 +1,148 @@
+"""The wheel holds what the tree holds, and works where nothing else of us is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("exporter", "sql", "action_api", "dashboards", "examples")
+DATA_SUFFIXES = {".sql", ".json", ".typed"}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def packages_of_the_tree() -> set[str]:
+    """Every folder with an __init__.py, and any folder of Python files without one."""
+    files = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+    folders = {path.parent.relative_to(ROOT) for path in files}
+    return {".".join(("celerytrail", *folder.parts)) for folder in folders}
+
+
+def test_the_package_list_is_that_of_the_tree(project: dict[str, Any]) -> None:
+    assert set(project["tool"]["setuptools"]["packages"]) == packages_of_the_tree()
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    for name in packages_of_the_tree():
+        folder = ROOT.joinpath(*name.split(".")[1:])
+        assert (folder / "__init__.py").exists(), f"{folder} has no __init__.py"
+
+
+def test_every_entry_point_names_a_file_that_exists(project: dict[str, Any]) -> None:
+    groups = project["project"]["entry-points"].values()
+    targets = [*project["project"]["scripts"].values()]
+    targets += [target for group in groups for target in group.values()]
+    for target in targets:
+        module = target.partition(":")[0]
+        path = ROOT.joinpath(*module.split(".")[1:])
+        assert path.with_suffix(".py").exists(), f"{target}: there is no {path}.py"
+
+
+def test_the_links_for_type_checkers_are_there() -> None:
+    for folder in FOLDERS:
+        link = ROOT / ".typing" / "celerytrail" / folder
+        assert link.is_symlink()
+        assert link.resolve() == ROOT / folder
+
+
+def test_the_constraints_hold_hashes_and_no_address() -> None:
+    for name in ("constraints.txt", "constraints-celery52.txt"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        assert not any(line.startswith(("-", "/", ".")) for line in text.splitlines())
+        pinned = [line for line in text.splitlines() if "==" in line and not line.startswith("#")]
+        hashes = text.count("--hash=sha256:")
+        assert len(pinned) > 20
+        assert hashes >= len(pinned)
+        assert not any(line.startswith("celerytrail") for line in pinned)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source distribution as it is for a release."""
+    copy = tmp_path_factory.mktemp("source")
+    listed = subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.decode().split("\0")):
+        source, target = ROOT / name, copy / name
+        if source.is_dir() or not source.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist", "."],
+        cwd=copy,
+        check=True,
+        capture_output=True,
+    )
+    (made,) = (copy / "dist").glob("*.whl")
+    return made
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        "/".join(("celerytrail", *path.relative_to(ROOT).parts))
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in DATA_SUFFIXES | {".py"} and path.is_file()
+    }
+    assert held == expected
+
+
+@pytest.mark.slow
+def test_the_wheel_works_in_an_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True)
+    # The dependencies are those that we run with: what is under test is our wheel. A .pth file in
+    # there, which is what an editable install is, has no effect for a path given this way.
+    dependencies = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+    settings = {"PATH": os.defpath, "PYTHONPATH": dependencies}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env=settings, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    script = (
+        "from importlib.resources import files\n"
+        "import celerytrail.exporter.cli as cli\n"
+        "print(cli.__file__)\n"
+        "print(*[path.name for path in files('celerytrail.sql').joinpath('migrations').iterdir()])\n"
+        "print(files('celerytrail.sql').joinpath('queries', 'ingest.sql').is_file())\n"
+    )
+    imported_from, migrations, has_queries = run(str(python), "-c", script).splitlines()
+    assert Path(imported_from).is_relative_to(environment)
+    assert {path.name for path in (ROOT / "sql" / "migrations").glob("*.sql")} <= set(
+        migrations.split()
+    )
+    assert has_queries == "True"
+    usage = run(str(environment / "bin" / "celerytrail"), "--help")
+    for command in ("demo", "migrate", "ship", "sink", "verify"):
+        assert command in usage
