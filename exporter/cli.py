@@ -101,3 +101,7 @@ def main() -> None:
 
 def _is_component_error(exc: Exception) -> bool:
     return any(kind.__module__.startswith("celerytrail.") for kind in type(exc).__mro__)
+
+
+if __name__ == "__main__":
+    main()

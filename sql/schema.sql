@@ -355,10 +355,13 @@ BEGIN
     WHERE x.grantee = 0 AND x.privilege_type = 'CREATE';
 
     RETURN QUERY
-    SELECT format('PUBLIC may execute %s', p.oid::regprocedure)
+    SELECT format(
+        'PUBLIC may execute %s (a superuser closes this: SELECT celerytrail_admin.harden_database())',
+        string_agg(DISTINCT p.proname::text, ', ' ORDER BY p.proname::text)
+    )
     FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS x
     WHERE p.oid IN (SELECT celerytrail_admin.withheld_functions()) AND x.grantee = 0
-    ORDER BY 1;
+    HAVING count(*) > 0;
 
     RETURN QUERY
     SELECT format('PUBLIC may use language %s', l.lanname)

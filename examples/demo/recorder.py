@@ -13,9 +13,10 @@ from celerytrail.examples.demo.parts import CELERYTRAIL, Parts, environment
 from celerytrail.exporter.deployment import Deployment
 
 SINK, SHIPPER, VERIFIER = "sink", "shipper", "verifier"
-_VERIFY_EVERY_SECONDS = 5
+_VERIFY_EVERY_SECONDS = "5"
+_VERIFY_ALL_EVERY_MINUTES = "0.05"
 _VERIFY_CLEAN, _VERIFY_BROKEN, _VERIFY_INTERNAL = 0, 1, 3
-_DRAIN_SECONDS = 60.0
+_DRAIN_SECONDS = "45"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Recorder:
         self._deployment = deployment
         self._endpoint = ""
         self._token = ""
+        # Kept outside the database: what a later verification is compared with.
+        self._heads = directory / "heads.json"
         self.spool = directory / "spool"
 
     def start(self) -> None:
@@ -56,7 +59,7 @@ class Recorder:
         self._start_sink()
         self._parts.start(
             VERIFIER,
-            [*CELERYTRAIL, "verify", "--every", str(_VERIFY_EVERY_SECONDS)],
+            [*CELERYTRAIL, "verify", "--every", _VERIFY_EVERY_SECONDS, "--full-every", _VERIFY_ALL_EVERY_MINUTES, "--head-out", str(self._heads)],
             {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
         )
         self._parts.start(
@@ -74,17 +77,19 @@ class Recorder:
             "CELERYTRAIL_ENVIRONMENT": self._deployment.environment,
             # The demo runs the shipper itself, so that it knows what to stop.
             "CELERYTRAIL_SHIPPER": "off",
+            "CELERYTRAIL_DRAIN_SECONDS": _DRAIN_SECONDS,
         }
 
     def drain(self) -> int:
         """Stop the shipper, which delivers what is left, and return how many segments it left."""
-        self._parts.stop(SHIPPER, timeout_seconds=_DRAIN_SECONDS)
+        self._parts.stop(SHIPPER, timeout_seconds=60)
         return len(list(self.spool.glob("*.seg")))
 
     def verify(self) -> Verdict:
         """Verify the whole ledger, inside the database and outside of it."""
+        against = ["--against", str(self._heads)] if self._heads.exists() else []
         done = self._run(
-            ["verify", "--way", "both", "--json"],
+            ["verify", "--way", "both", *against],
             {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
         )
         chain = {
@@ -92,7 +97,7 @@ class Recorder:
             _VERIFY_INTERNAL: "ok",
             _VERIFY_BROKEN: "broken",
         }.get(done.returncode, "unknown")
-        return Verdict(chain, _last_line(done.stdout) or _last_line(done.stderr))
+        return Verdict(chain, (done.stdout or done.stderr).strip())
 
     def _start_sink(self) -> None:
         port_file = self._directory / "sink.port"
@@ -124,8 +129,3 @@ class Recorder:
             check=False,
             start_new_session=True,
         )
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else ""

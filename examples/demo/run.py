@@ -96,7 +96,8 @@ class Run:
         self._parts.stop(VERIFIER)
         self._say("verifying the whole ledger, inside and outside of the database")
         verdict = self._recorder.verify()
-        self._say(f"verdict: {verdict.words}")
+        for line in verdict.words.splitlines():
+            self._say(line)
         sent = self.shop.sent()
         counts = self.observer.counts()
         chain = verdict.chain

@@ -28,6 +28,7 @@ class AgentConfig:
 
     ``endpoint``, ``token`` and ``redaction`` are for the shipper it starts; it does not use them.
     ``worker_name`` replaces the node name as ``service.instance.id`` when it is not empty.
+    ``endpoint_given`` is false where the endpoint is OpenTelemetry's or the default.
     ``max_body_bytes`` bounds the message body that is kept, ``spool_max_bytes`` all segments.
     """
 
@@ -43,6 +44,7 @@ class AgentConfig:
     spawn_shipper: bool = True
     disabled: bool = False
     redaction: Path | None = None
+    endpoint_given: bool = False
 
     @classmethod
     def from_env(
@@ -99,6 +101,7 @@ class AgentConfig:
             spawn_shipper=_choice(env, "CELERYTRAIL_SHIPPER", ("spawn", "off")) == "spawn",
             disabled=_flag(env, "CELERYTRAIL_DISABLED"),
             redaction=_path(redaction),
+            endpoint_given=bool(endpoint or env.get("CELERYTRAIL_ENDPOINT")),
         )
 
 

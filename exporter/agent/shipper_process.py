@@ -88,18 +88,21 @@ class ShipperProcess:
             os.close(output)
 
     def _environment(self) -> dict[str, str]:
-        # By environment, not by argument: everybody can read the arguments of a process.
+        # By environment, not by argument: everybody can read the arguments of a process. What
+        # the environment says already is left as it is, since the shipper knows more variables.
         config, deployment = self._config, self._config.deployment
         environment = {
             **os.environ,
-            "CELERYTRAIL_ENDPOINT": config.endpoint,
             "CELERYTRAIL_SPOOL_DIR": str(config.spool_dir),
             "CELERYTRAIL_NAMESPACE": deployment.namespace,
             "CELERYTRAIL_SERVICE": deployment.service,
             "CELERYTRAIL_ENVIRONMENT": deployment.environment,
         }
-        if config.token:
+        if config.endpoint_given:
+            environment["CELERYTRAIL_ENDPOINT"] = config.endpoint
+        if config.token and config.token != os.environ.get("CELERYTRAIL_TOKEN"):
             environment["CELERYTRAIL_TOKEN"] = config.token
+            environment.pop("CELERYTRAIL_TOKEN_FILE", None)
         if config.redaction:
             environment["CELERYTRAIL_REDACTION"] = str(config.redaction)
         return environment

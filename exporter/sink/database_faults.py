@@ -26,7 +26,7 @@ class Fault(Enum):
     FATAL = "the batch cannot be stored now"
 
 
-_TOKEN = frozenset({"CT001", "55000"})
+_TOKEN = frozenset({"CT001"})
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
 _ROW = (
     psycopg.DataError,

@@ -12,6 +12,7 @@ app.conf.update(
     task_default_queue="recorded",
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
+    beat_schedule={"tick": {"task": "recorded_app.add", "schedule": 0.2, "args": (1, 1)}},
 )
 
 

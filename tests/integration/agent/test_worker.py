@@ -70,10 +70,12 @@ class Place:
         self.log = folder / "worker.log"
 
     def start_worker(self) -> subprocess.Popen[bytes]:
-        arguments = ["-A", "recorded_app", "worker", "-c", "2", "-l", "INFO"]
+        return self.start_celery("worker", "-c", "2", "-l", "INFO")
+
+    def start_celery(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                [self.python, "-m", "celery", *arguments],
+                [self.python, "-m", "celery", "-A", "recorded_app", *arguments],
                 env=self.environ,
                 cwd=self.folder,
                 stdout=log,
@@ -234,7 +236,7 @@ def test_every_member_of_every_canvas_succeeded(told: Told) -> None:
         "group": [0, 2, 4, 6, 8],
         "chord": 20,
         "chain": 7,
-        "nested": [3, 7, 10],
+        "nested": [3, 5, 10],
         "middle": 13,
     }
     assert {final_state(records[task_id]) for task_id in ids} == {"succeeded"}
@@ -401,6 +403,20 @@ def test_a_worker_runs_on_when_the_spool_cannot_be_written(python: str, tmp_path
         ]
         assert warnings
         assert all("WARNING" in line for line in warnings)
+
+
+def test_beat_is_recorded(python: str, tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path / "valkey") as broker:
+        place = Place(python, tmp_path, broker)
+        beat = place.start_celery("beat", "-s", str(tmp_path / "schedule"), "-l", "INFO")
+        try:
+            wait_until(lambda: place.steps().count("sent") > 1, "beat")
+        finally:
+            end(beat, signal.SIGTERM)
+    (segment,) = read_segments(place.spool)
+    assert segment.header.process_kind == "beat"
+    assert segment.header.worker.startswith("beat@")
+    assert segment.records[-1].step.name == "stream_closed"
 
 
 @pytest.mark.parametrize("command", [["inspect", "ping"], ["purge", "-f"], ["trail", "status"]])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.otlp_requests import key_values, logs, payload, span, traces
 from tests.sink_process import PROTOBUF, Answer, SinkProcess, wait_until
 

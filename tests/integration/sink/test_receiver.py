@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from tests.otlp_requests import SHOP, logs, payload, span, traces
+
+from celerytrail.exporter.attributes import ATTRIBUTES, STEPS, On
+from celerytrail.exporter.deployment import Deployment
+from tests.otlp_requests import SHOP, Value, logs, payload, span, traces
 from tests.sink_process import SinkProcess, wait_until
 from tests.unit.sink.test_otlp_json import otlp_json
-
-from celerytrail.exporter.deployment import Deployment
 
 if TYPE_CHECKING:
     from tests.sink_fixtures import SinkDatabase
@@ -221,3 +223,56 @@ def test_health_ready_and_metrics(sink: SinkProcess, sink_database: SinkDatabase
     sink_database.execute("ALTER TABLE celerytrail.spans ENABLE ALWAYS TRIGGER seal")
     wait_until(lambda: sink.request("GET", "/ready").status == 200, "the guards are back")
     assert sink.post(traces([span(1)], uuid.uuid4())).status == 200
+
+
+EXTREMES: tuple[Value, ...] = (
+    "",
+    "x" * 400,
+    "ü" * 3000,
+    "'\"\\{}[]\n\t\x01\u2028\U0001f600",
+    "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59.999999-12:00",
+    "2024-02-30T00:00:00Z",
+    "infinity",
+    "ffffffffffffffff",
+    "f" * 32,
+    0,
+    -1,
+    2**31 - 1,
+    2**31,
+    2**53,
+    2**63 - 1,
+    -(2**63),
+    True,
+    1e308,
+    b"\x00\xff",
+)
+
+
+def test_what_is_decoded_can_be_stored(sink: SinkProcess, sink_database: SinkDatabase) -> None:
+    """The database has no reason of its own to refuse a row: the decoder knows all of them."""
+    names = [attribute.name for attribute in ATTRIBUTES if attribute.on is On.SPAN]
+    steps = [step.name for step in STEPS]
+    rng = random.Random(20260202)
+    sent = 0
+    rejected = 0
+    for number, extreme in enumerate(EXTREMES):
+        spans = [
+            span(
+                at + 1,
+                rng.choice(steps),
+                task_id=f"{number}-{at}",
+                end=rng.choice((0, 1, time.time_ns(), 2**63 - 1)),
+                extra={name: extreme},
+            )
+            for at, name in enumerate(names)
+            if name not in ("celerytrail.seq", "celerytrail.step")
+        ]
+        answer = sink.post(traces(spans, uuid.uuid4())).traces().partial_success
+        assert "database" not in answer.error_message
+        sent += len(spans)
+        rejected += answer.rejected_spans
+    assert rejected < sent
+    assert stored(sink_database) == sent - rejected
+    reasons = sink_database.query("SELECT DISTINCT reason FROM celerytrail.quarantine")
+    assert not [reason for (reason,) in reasons if "database" in reason]

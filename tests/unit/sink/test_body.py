@@ -158,3 +158,11 @@ def test_what_is_announced_is_reserved() -> None:
     assert admission.bytes == 1000
     reserve(ticket, None, True, BOUNDS)
     assert admission.bytes == 32 * MIB
+
+
+def test_the_ratio_is_bounded_below_the_size() -> None:
+    with pytest.raises(RequestRefused, match="times its size"):
+        read(gzip.compress(bytes(8 * MIB), 9), True)
+    repetitive = b"".join(random.Random(n).randbytes(40) + b"celery.task" * 60 for n in range(5000))
+    assert len(repetitive) > 2 * MIB
+    assert read(gzip.compress(repetitive, 9), True).content == repetitive

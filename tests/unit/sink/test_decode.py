@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from tests.otlp_requests import SHOP, Value, key_values, resource_attributes, span, traces
 
 from celerytrail.exporter.attributes import ATTRIBUTES, SPAN_COLUMNS, On
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.sink import decode
 from celerytrail.exporter.sink.decode import Decoded, decode_spans
 from celerytrail.exporter.sink.wire import groups
+from tests.otlp_requests import SHOP, Value, key_values, resource_attributes, span, traces
 
 STREAM = uuid.UUID("0123456789abcdef0123456789abcdef")
 NAMES = [column.name for column in SPAN_COLUMNS]

@@ -17,12 +17,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
-from tests.otlp_requests import SHOP, key_values, logs, payload, span, traces
 
 from celerytrail.exporter.sink.decode import decode_spans
 from celerytrail.exporter.sink.otlp_json import logs_from_json, traces_from_json
 from celerytrail.exporter.sink.refusal import RequestRefused
 from celerytrail.exporter.sink.wire import groups
+from tests.otlp_requests import SHOP, key_values, logs, payload, span, traces
 
 STREAM = uuid.uuid4()
 _IDS = {"traceId", "spanId", "parentSpanId"}

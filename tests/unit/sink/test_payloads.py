@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from tests.otlp_requests import SHOP, Value, logs, payload
 
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, PAYLOAD_KINDS, Shown
 from celerytrail.exporter.commitment import commit
@@ -16,6 +15,7 @@ from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.sink.decode import Decoded
 from celerytrail.exporter.sink.payloads import MAX_BODY_BYTES, decode_payloads
 from celerytrail.exporter.sink.wire import groups
+from tests.otlp_requests import SHOP, Value, logs, payload
 
 STREAM = uuid.uuid4()
 NAMES = [column.name for column in PAYLOAD_COLUMNS]

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from tests.otlp_requests import SHOP, logs, payload, span, traces
 
 from celerytrail.exporter.attributes import ATTRIBUTES, SPAN_COLUMNS, STEPS
 from celerytrail.exporter.sink.decode import decode_spans
 from celerytrail.exporter.sink.payloads import decode_payloads
 from celerytrail.exporter.sink.refusal import RequestRefused
 from celerytrail.exporter.sink.wire import Group, groups, records
+from tests.otlp_requests import SHOP, logs, payload, span, traces
 
 STREAM = uuid.uuid4()
 TRACES = traces([span(1), span(2)], STREAM).SerializeToString()

@@ -221,7 +221,7 @@ def test_a_lock_inherited_by_a_stray_child_holds_nothing_up(tmp_path: Path) -> N
 
 def test_a_record_of_an_unknown_step_is_skipped_and_counted(tmp_path: Path) -> None:
     path = write_segment(tmp_path, stream(1, closed=False))
-    append(path, encode_record((250, 3, 1)) + encode_frame(b"(nothing") + encode_record(sent(5)))
+    append(path, encode_record((250, 3, 1)) + encode_frame(b"(\x01\0\0\0") + encode_record(sent(5)))
     reader = SpoolReader(tmp_path)
     assert numbers(read_all(reader)) == [1, 2, 5]
     assert reader.unreadable_records == 2
@@ -333,23 +333,31 @@ writer = SpoolWriter(Path(sys.argv[1]), lambda: origin, max_bytes=1 << 30,
                      on_trouble=print, segment_bytes=8192)
 while True:
     writer.write(42, time.time_ns(), (0,))
+    os.write(1, b".")
     if os.read(0, 1) != b"+":
         break
 """
-    process = subprocess.Popen([sys.executable, "-c", program, str(spool)], stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(spool)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
     assert process.stdin is not None
+    assert process.stdout is not None
     reader = SpoolReader(spool)
     found: list[int] = []
     try:
         for _ in range(400):
             process.stdin.write(b"+")
-            process.stdin.flush()
+            assert process.stdout.read(1) == b"."
             found += [item.record.seq for chunk in read_all(reader) for item in chunk.records]
             assert all(not ended.closed for ended in reader.delete_finished())
     finally:
         process.kill()
         process.wait()
         process.stdin.close()
+        process.stdout.close()
     found += [item.record.seq for chunk in read_all(reader) for item in chunk.records]
     assert found == list(range(1, len(found) + 1))
     assert len(found) > 100
