@@ -69,7 +69,7 @@ verify-generated: venv ## Check that the generated files are what would be writt
 	@$(BIN)/python -m celerytrail.examples.generated verify
 
 bench: venv ## Measure what it costs; prints one table
-	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python -m tests.bench.table $(ARGS)
 
 constraints: venv ## Resolve all dependencies again and write the constraints files
 	@.ci/constraints $(BIN)/uv constraints.txt --all-extras --group dev

@@ -448,9 +448,18 @@ BEGIN
     );
     INSERT INTO celerytrail.chain (chain, n, batch_id, prev, hash, linked_at)
     VALUES (NEW.chain, next_n, NEW.batch_id, head.hash, next_hash, next_linked_at);
+    -- A rule, or a trigger that returns NULL, can swallow a row without an error.
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'celerytrail: the link of batch % was swallowed', NEW.batch_id
+            USING ERRCODE = 'CT006';
+    END IF;
     UPDATE celerytrail.chain_head
     SET n = next_n, hash = next_hash, linked_at = next_linked_at
     WHERE chain = NEW.chain;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'celerytrail: the head of chain % was not moved', NEW.chain
+            USING ERRCODE = 'CT006';
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -8,10 +8,14 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(slots=True)
@@ -30,7 +34,7 @@ class WireTap:
     _server: ThreadingHTTPServer | None = None
     _thread: threading.Thread | None = None
 
-    def __enter__(self) -> WireTap:
+    def __enter__(self) -> Self:
         tap = self
         target = urlsplit(self.target)
 

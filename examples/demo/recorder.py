@@ -16,7 +16,7 @@ SINK, SHIPPER, VERIFIER = "sink", "shipper", "verifier"
 _VERIFY_EVERY_SECONDS = "5"
 _VERIFY_ALL_EVERY_MINUTES = "0.05"
 _VERIFY_CLEAN, _VERIFY_BROKEN, _VERIFY_INTERNAL = 0, 1, 3
-_DRAIN_SECONDS = "45"
+_DRAIN_SECONDS = "30"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,16 @@ class Recorder:
         self._start_sink()
         self._parts.start(
             VERIFIER,
-            [*CELERYTRAIL, "verify", "--every", _VERIFY_EVERY_SECONDS, "--full-every", _VERIFY_ALL_EVERY_MINUTES, "--head-out", str(self._heads)],
+            [
+                *CELERYTRAIL,
+                "verify",
+                "--every",
+                _VERIFY_EVERY_SECONDS,
+                "--full-every",
+                _VERIFY_ALL_EVERY_MINUTES,
+                "--head-out",
+                str(self._heads),
+            ],
             {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
         )
         self._parts.start(

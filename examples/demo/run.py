@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from uuid import uuid4
 
 from celerytrail.examples.demo.database import DemoDatabase
+from celerytrail.examples.demo.errors import DemoError
 from celerytrail.examples.demo.observation import Observer
 from celerytrail.examples.demo.options import DemoOptions
 from celerytrail.examples.demo.parts import Parts
@@ -64,6 +65,8 @@ class Run:
             time.sleep(_POLL_SECONDS)
         self.check()
         self.shop.stop_sending()
+        if not self.shop.sent():
+            raise DemoError("the workload sent nothing: see publisher.log")
         self._say("waiting until every task has ended and is stored")
         seen: tuple[int, ...] = ()
         quiet_since = time.monotonic()

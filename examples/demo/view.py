@@ -118,7 +118,8 @@ def failures_table(observation: Observation) -> Table:
     table.add_column("because")
     table.add_column("began with")
     for failure in observation.failures:
-        because = f"{failure.exception_class or '?'}: {_message(failure.exception)}"
+        name = (failure.exception_class or "?").rpartition(".")[2]
+        because = f"{name}: {_message(failure.exception)}"
         root = f"{failure.root_name or '?'} {(failure.root_id or '')[:8]}"
         table.add_row(failure.task_name, Text(because[:_TEXT_WIDTH]), root)
     return table

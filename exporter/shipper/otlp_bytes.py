@@ -2,26 +2,28 @@
 
 A protobuf message is a sequence of fields, and repeated fields may follow anything, so the bytes of
 attributes can be appended to those of a ``Span`` or ``LogRecord`` that the official classes
-encoded. Field numbers: opentelemetry/proto/common/v1/common.proto and trace/v1/trace.proto. The
-tests decode all of it with the official classes and compare.
+encoded. Field numbers: opentelemetry/proto/common/v1/common.proto, trace/v1/trace.proto and
+logs/v1/logs.proto. The tests decode all of it with the official classes and compare.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-_KEY = b"\x0a"  # KeyValue.key, field 1
-_VALUE = 0x12  # KeyValue.value, field 2
-_STRING = 0x0A  # AnyValue.string_value, field 1
-_TRUE = b"\x12\x02\x10\x01"  # AnyValue.bool_value, field 2
-_INT = 0x18  # AnyValue.int_value, field 3
+SPAN = 9 << 3 | 2
+"""Tag of Span.attributes: number 9, length-delimited."""
+
+LOG = 6 << 3 | 2
+"""Tag of LogRecord.attributes."""
+
 MAX_TEXT = 4096
 """Characters of an attribute: identifiers and names are shorter, and what is not is no identifier."""
 
-
-def field(number: int, payload: bytes) -> bytes:
-    """Encode a length-delimited field."""
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
+_VALUE = 0x12  # KeyValue.value, field 2
+_STRING = 0x0A  # AnyValue.string_value, field 1
+_INT = 0x18  # AnyValue.int_value, field 3
+_TRUE = b"\x12\x02\x10\x01"  # KeyValue.value with AnyValue.bool_value, field 2
+_SMALL = tuple(bytes([value]) for value in range(0x80))
 
 
 def varint(value: int) -> bytes:
@@ -37,17 +39,13 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-_SMALL = tuple(bytes([value]) for value in range(0x80))
+def field(number: int, payload: bytes) -> bytes:
+    """Encode a length-delimited field."""
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
-@lru_cache(maxsize=4096)
-def constant_text(key: str, value: str) -> bytes:
-    """Encode a text attribute whose value comes back often: a queue, a task's name."""
-    return text(key, value)
-
-
-def text(key: str, value: str) -> bytes:
-    """Encode one KeyValue with a string value, cut at ``MAX_TEXT`` characters.
+def text(tag: int, key: str, value: str) -> bytes:
+    """Encode a text attribute, cut at ``MAX_TEXT`` characters.
 
     What Postgres or protobuf refuse in text, NUL and lone surrogates, is replaced.
     """
@@ -55,41 +53,41 @@ def text(key: str, value: str) -> bytes:
     if b"\0" in data:
         data = data.replace(b"\0", b"?")
     size = len(data)
-    if size < 0x7E:
-        return b"%b%c%c%c%c%b" % (_key(key), _VALUE, size + 2, _STRING, size, data)
-    value_field = b"\x0a" + varint(size) + data
-    return _key(key) + b"\x12" + varint(len(value_field)) + value_field
+    name = _key(key)
+    total = len(name) + size + 4
+    if total < 0x80:
+        return b"%c%c%b%c%c%c%c%b" % (tag, total, name, _VALUE, size + 2, _STRING, size, data)
+    return long_text(tag, key, data)
 
 
-def long_text(key: str, value: bytes) -> bytes:
-    """Encode one KeyValue with a string value that is UTF-8 already, of any length."""
-    value_field = b"\x0a" + varint(len(value)) + value
-    return _key(key) + b"\x12" + varint(len(value_field)) + value_field
+@lru_cache(maxsize=4096)
+def constant_text(tag: int, key: str, value: str) -> bytes:
+    """Encode a text attribute whose value comes back often: a queue, a task's name."""
+    return text(tag, key, value)
 
 
-def integer(key: str, value: int) -> bytes:
-    """Encode one KeyValue with an integer value; out of 64 bits it is brought to the nearest."""
+def long_text(tag: int, key: str, value: bytes) -> bytes:
+    """Encode a text attribute whose value is UTF-8 already, of any length."""
+    any_value = b"\x0a" + varint(len(value)) + value
+    return _attribute(tag, _key(key) + b"\x12" + varint(len(any_value)) + any_value)
+
+
+def integer(tag: int, key: str, value: int) -> bytes:
+    """Encode an integer attribute; out of 64 bits it is brought to the nearest."""
     data = varint(max(-(1 << 63), min((1 << 63) - 1, value)))
-    return b"%b%c%c%c%b" % (_key(key), _VALUE, len(data) + 1, _INT, data)
+    return _attribute(tag, b"%b%c%c%c%b" % (_key(key), _VALUE, len(data) + 1, _INT, data))
 
 
-def true(key: str) -> bytes:
-    """Encode one KeyValue with the value true."""
-    return _key(key) + _TRUE
+def true(tag: int, key: str) -> bytes:
+    """Encode an attribute with the value true."""
+    return _attribute(tag, _key(key) + _TRUE)
+
+
+def _attribute(tag: int, key_value: bytes) -> bytes:
+    return b"%c%b%b" % (tag, varint(len(key_value)), key_value)
 
 
 @lru_cache(maxsize=512)
 def _key(key: str) -> bytes:
     data = key.encode()
-    return _KEY + varint(len(data)) + data
-
-
-def join(number: int, key_values: list[bytes]) -> bytes:
-    """Return KeyValues as the repeated field ``number`` of a message."""
-    tag = varint(number << 3 | 2)
-    return b"".join(
-        [
-            b"%b%c%b" % (tag, len(kv), kv) if len(kv) < 0x80 else tag + varint(len(kv)) + kv
-            for kv in key_values
-        ]
-    )
+    return b"\x0a" + varint(len(data)) + data

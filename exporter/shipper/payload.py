@@ -18,7 +18,7 @@ from celerytrail.exporter.attributes import PAYLOAD_EVENT_NAME
 from celerytrail.exporter.commitment import commit
 from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
 from celerytrail.exporter.shipper.identity import Identity
-from celerytrail.exporter.shipper.otlp_bytes import constant_text, integer, join, text, true
+from celerytrail.exporter.shipper.otlp_bytes import LOG, constant_text, integer, text, true
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import SegmentHeader
@@ -28,7 +28,6 @@ DEFAULT_BODY_BYTES = 256 * 1024
 MAX_CONTAINER_BYTES = 512 * 1024
 """A body over the first, or a container over the second, is not kept; a receiver takes no more."""
 
-_ATTRIBUTES_FIELD = 6  # LogRecord.attributes
 _MESSAGE_STEPS = frozenset(("sent", "send_failed", "received"))
 _JSON = frozenset(("application/json", "json"))
 
@@ -176,7 +175,7 @@ class PayloadBuilder:
         else:
             if looked_at is None:
                 return None, "unexamined"
-            if looked_at.changed or self._redactor.value(dict(message.headers)).changed:
+            if looked_at.changed or self._redactor.holds_secrets(message.headers):
                 return None, "redacted"
             container = keep_plain(message)
         if len(container) > MAX_CONTAINER_BYTES:
@@ -199,23 +198,25 @@ class _ItemMaker:
             + bytes.fromhex(header.stream_id)
             + record.seq.to_bytes(8, "big", signed=True)
         )
-        self._common = (
-            text("messaging.message.id", task_id),
-            integer("celery.retries", identity.retries),
-            integer("celerytrail.seq", record.seq),
+        self._common = b"".join(
+            (
+                text(LOG, "messaging.message.id", task_id),
+                integer(LOG, "celery.retries", identity.retries),
+                integer(LOG, "celerytrail.seq", record.seq),
+            )
         )
 
     def item(self, kind: str, body: bytes, redacted: Redacted | None) -> PayloadItem:
         salt = hmac.digest(self._secret, self._head + kind.encode(), "sha256")
         commitment = commit(kind, salt, body)
         attributes = [
-            constant_text("celerytrail.payload.kind", kind),
-            text("celerytrail.payload.commitment", commitment.hex()),
-            text("celerytrail.payload.salt", salt.hex()),
-            *self._common,
+            constant_text(LOG, "celerytrail.payload.kind", kind),
+            text(LOG, "celerytrail.payload.commitment", commitment.hex()),
+            text(LOG, "celerytrail.payload.salt", salt.hex()),
+            self._common,
         ]
         if redacted is not None and redacted.truncated:
-            attributes.append(true("celerytrail.payload.truncated"))
+            attributes.append(true(LOG, "celerytrail.payload.truncated"))
         log_record = LogRecord(
             time_unix_nano=self._identity.event_time,
             observed_time_unix_nano=self._identity.event_time,
@@ -230,7 +231,7 @@ class _ItemMaker:
             kind,
             commitment,
             None if redacted is None else body,
-            log_record.SerializeToString() + join(_ATTRIBUTES_FIELD, attributes),
+            b"".join((log_record.SerializeToString(), *attributes)),
         )
 
 

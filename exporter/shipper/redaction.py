@@ -118,6 +118,11 @@ class Redactor:
         hidden = self._hide(value, 0)
         return self._bounded(hidden, hidden != _plain(value))
 
+    def holds_secrets(self, value: Any) -> bool:
+        """Tell whether redaction would hide something in a value."""
+        raw = json.dumps(value, default=repr).encode()
+        return not self._is_clean(raw) and self._hide(value, 0) != _plain(value)
+
     def text(self, text: str) -> Redacted:
         """Redact a text and give it as a JSON string."""
         data = text.encode("utf-8", "replace")

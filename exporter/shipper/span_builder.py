@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from celerytrail.exporter.attributes import COMMITMENT_PREFIX
+from celerytrail.exporter.attributes import COMMITMENT_PREFIX, STEP_BY_NAME
 from celerytrail.exporter.shipper import timestamps
 from celerytrail.exporter.shipper.identity import Identity, span_id_of
 from celerytrail.exporter.shipper.otlp_bytes import (
+    SPAN,
     constant_text,
     integer,
-    join,
     long_text,
     text,
     true,
 )
 from celerytrail.exporter.spool.record import Record
 
-_ATTRIBUTES_FIELD = 9  # Span.attributes
 _ERROR = Status(code=Status.STATUS_CODE_ERROR)
 _PARENT_IS_LOCAL = 0x100  # SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _PARENT_IS_REMOTE = 0x300  # ... and SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
@@ -65,8 +65,6 @@ _FORMS: Mapping[str, _Form] = {
 }
 
 # Facts of the message or request that become attributes unchanged: name there, attribute.
-_TEXTS = (("parent_id", "celery.parent_id"), ("origin", "celery.origin"))
-_COMMON_TEXTS = (("exchange", "celery.exchange"), ("routing_key", "celery.routing_key"))
 _INTEGERS = (
     ("group_index", "celery.group_index"),
     ("replaced_task_nesting", "celery.replaced_nesting"),
@@ -96,9 +94,8 @@ def build_span(
     step = record.step
     fields, facts = record.fields, identity.facts
     form = _FORMS.get(step.name)
-    out = [integer("celerytrail.seq", record.seq), constant_text("celerytrail.step", step.name)]
+    out = [integer(SPAN, "celerytrail.seq", record.seq)]
     add = out.append
-    add(constant_text("celery.event", step.event))
     start = identity.start_time
     kind = form.kind if form else Span.SPAN_KIND_INTERNAL
     name = step.name
@@ -112,25 +109,37 @@ def build_span(
         else:
             follows = queue if form.follows == "queue" else task
             name = f"{form.word} {follows}" if follows else form.word
-        add(constant_text("messaging.system", "celery"))
-        add(constant_text("messaging.operation.name", form.operation if form else step.name))
-        if form and form.operation_type:
-            add(constant_text("messaging.operation.type", form.operation_type))
         if step.name == "started":
             start = _wait(identity, add)
-        _add_task(identity, fields, task, queue, add)
-    elif step.name == "group":
-        name = _text(fields.get("kind")) or "group"
-        _add_group(fields, add)
+        add(
+            _message_attributes(
+                step.name,
+                form,
+                task,
+                queue,
+                _text(fields.get("exchange")) or _text(facts.get("exchange")),
+                _text(fields.get("routing_key")) or _text(facts.get("routing_key")),
+                _text(facts.get("origin")),
+                _text(fields.get("content_type")),
+                _priority(fields, facts),
+                identity.retries,
+            )
+        )
+        _add_task(identity, fields, add)
+    else:
+        add(_step_attributes(step.name))
+        if step.name == "group":
+            name = _text(fields.get("kind")) or "group"
+            _add_group(fields, add)
     _add_step(step.name, fields, add)
     if step.name == "lost":
-        add(true("celerytrail.inferred"))
+        add(true(SPAN, "celerytrail.inferred"))
     if withheld:
-        add(constant_text("celerytrail.body.withheld", withheld))
+        add(constant_text(SPAN, "celerytrail.body.withheld", withheld))
     for payload_kind, commitment in commitments.items():
-        add(text(COMMITMENT_PREFIX + payload_kind, commitment.hex()))
+        add(text(SPAN, COMMITMENT_PREFIX + payload_kind, commitment.hex()))
     for argument, shown in (arguments or {}).items():
-        add(long_text(f"celery.{argument}", shown))
+        add(long_text(SPAN, f"celery.{argument}", shown))
 
     remote = form is None or form.parent_is_remote
     span = Span(
@@ -150,7 +159,7 @@ def build_span(
     if linked is not None:
         # Attempts are siblings: what joins a retry to the run before is a link.
         span.links.add(trace_id=identity.trace_id, span_id=linked, flags=_PARENT_IS_REMOTE)
-    return span.SerializeToString() + join(_ATTRIBUTES_FIELD, out)
+    return b"".join((span.SerializeToString(), *out))
 
 
 def _wait(identity: Identity, add: Callable[[bytes], None]) -> int:
@@ -166,98 +175,125 @@ def _wait(identity: Identity, add: Callable[[bytes], None]) -> int:
     if began is None:
         return identity.end_time
     if began > identity.end_time:
-        add(integer("celerytrail.clock_skew_us", (began - identity.end_time) // 1000))
+        add(integer(SPAN, "celerytrail.clock_skew_us", (began - identity.end_time) // 1000))
         began = identity.end_time
-    add(integer("celery.queue_wait_us", (identity.end_time - began) // 1000))
+    add(integer(SPAN, "celery.queue_wait_us", (identity.end_time - began) // 1000))
     return began
 
 
-def _add_task(
-    identity: Identity,
-    fields: Mapping[str, Any],
+@lru_cache(maxsize=64)
+def _step_attributes(step: str) -> bytes:
+    return text(SPAN, "celerytrail.step", step) + text(
+        SPAN, "celery.event", STEP_BY_NAME[step].event
+    )
+
+
+@lru_cache(maxsize=2048)
+def _message_attributes(
+    step: str,
+    form: _Form | None,
     task: str | None,
     queue: str | None,
-    add: Callable[[bytes], None],
-) -> None:
-    facts, trail = identity.facts, identity.trail
-    if queue:
-        add(constant_text("messaging.destination.name", queue))
-    add(text("messaging.message.id", identity.task_id or ""))
-    root = _text(facts.get("root_id"))
-    if root:
-        add(text("messaging.message.conversation_id", root))
-    if task:
-        add(constant_text("celery.task", task))
-    add(integer("celery.retries", identity.retries))
-    if identity.send_id is not None and identity.sent_unix_nano is not None:
-        add(text("celery.send.id", identity.send_id.hex()))
-        add(integer("celery.send.time_unix_nano", identity.sent_unix_nano))
-    if identity.derived:
-        add(true("celerytrail.derived"))
-    run = span_id_of(fields.get("run_id"))
-    if run is not None:
-        add(text("celery.run.id", run.hex()))
-    group = _text(facts.get("group")) or _text(trail.get("group_id"))
-    if group:
-        add(text("celery.group", group))
-    root_group = _text(trail.get("root_group_id")) or group
-    if root_group:
-        add(text("celery.root_group", root_group))
-    body_id = _text(fields.get("chord_body_id"))
-    if body_id:
-        add(text("celery.chord.body_id", body_id))
-    for name, attribute in _TEXTS:
-        value = _text(facts.get(name))
-        if value:
-            add(text(attribute, value))
-    for name, attribute in _COMMON_TEXTS:
-        value = _text(fields.get(name)) or _text(facts.get(name))
-        if value:
-            add(constant_text(attribute, value))
-    for name, attribute in _INTEGERS:
-        number = facts.get(name)
-        if type(number) is int:
-            add(integer(attribute, number))
-    for name, attribute in _FLAGS:
-        if facts.get(name) is True:
-            add(true(attribute))
-    if fields.get("redelivered") is True or facts.get("redelivered") is True:
-        add(true("celery.redelivered"))
+    exchange: str | None,
+    routing_key: str | None,
+    origin: str | None,
+    content_type: str | None,
+    priority: int | None,
+    retries: int,
+) -> bytes:
+    """Return what is the same for many messages, so that it is encoded once."""
+    out = [
+        _step_attributes(step),
+        text(SPAN, "messaging.system", "celery"),
+        text(SPAN, "messaging.operation.name", form.operation if form else step),
+        integer(SPAN, "celery.retries", retries),
+    ]
+    texts = (
+        ("messaging.operation.type", form.operation_type if form else None),
+        ("messaging.destination.name", queue),
+        ("celery.task", task),
+        ("celery.exchange", exchange),
+        ("celery.routing_key", routing_key),
+        ("celery.origin", origin),
+        ("celery.content_type", content_type),
+    )
+    out += [text(SPAN, attribute, value) for attribute, value in texts if value]
+    if priority is not None:
+        out.append(integer(SPAN, "celery.priority", priority))
+    return b"".join(out)
+
+
+def _priority(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> int | None:
     priority = fields.get("priority")
     if priority is None:
         priority = facts.get("priority")
-    if type(priority) is int:
-        add(integer("celery.priority", priority))
+    return priority if type(priority) is int else None
+
+
+def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
+    facts, trail = identity.facts, identity.trail
+    add(text(SPAN, "messaging.message.id", identity.task_id or ""))
+    root = _text(facts.get("root_id"))
+    if root:
+        add(text(SPAN, "messaging.message.conversation_id", root))
+    if identity.send_id is not None and identity.sent_unix_nano is not None:
+        add(text(SPAN, "celery.send.id", identity.send_id.hex()))
+        add(integer(SPAN, "celery.send.time_unix_nano", identity.sent_unix_nano))
+    if identity.derived:
+        add(true(SPAN, "celerytrail.derived"))
+    run = span_id_of(fields.get("run_id"))
+    if run is not None:
+        add(text(SPAN, "celery.run.id", run.hex()))
+    group = _text(facts.get("group")) or _text(trail.get("group_id"))
+    if group:
+        add(text(SPAN, "celery.group", group))
+    root_group = _text(trail.get("root_group_id")) or group
+    if root_group:
+        add(text(SPAN, "celery.root_group", root_group))
+    body_id = _text(fields.get("chord_body_id"))
+    if body_id:
+        add(text(SPAN, "celery.chord.body_id", body_id))
+    parent = _text(facts.get("parent_id"))
+    if parent:
+        add(text(SPAN, "celery.parent_id", parent))
+    for name, attribute in _INTEGERS:
+        number = facts.get(name)
+        if type(number) is int:
+            add(integer(SPAN, attribute, number))
+    for name, attribute in _FLAGS:
+        if facts.get(name) is True:
+            add(true(SPAN, attribute))
+    if fields.get("redelivered") is True or facts.get("redelivered") is True:
+        add(true(SPAN, "celery.redelivered"))
     if facts.get("eta") is not None:
         eta = timestamps.parse(facts["eta"])
         if eta is not None:
-            add(text("celery.eta", timestamps.rfc3339(eta)))
+            add(text(SPAN, "celery.eta", timestamps.rfc3339(eta)))
     if facts.get("expires") is not None:
         expires = timestamps.parse(facts["expires"])
         add(
             text(
-                "celery.expires", timestamps.rfc3339(expires) if expires else str(facts["expires"])
+                SPAN,
+                "celery.expires",
+                timestamps.rfc3339(expires) if expires else str(facts["expires"]),
             )
         )
     limits = facts.get("timelimit")
     if isinstance(limits, (tuple, list)) and any(limit is not None for limit in limits):
         shown = ", ".join("" if limit is None else str(limit) for limit in limits)
-        add(constant_text("celery.timelimit", shown))
+        add(constant_text(SPAN, "celery.timelimit", shown))
     stamps = facts.get("stamped_headers")
     if isinstance(stamps, (tuple, list)) and stamps:
-        add(text("celery.stamps", ",".join(map(str, stamps))))
-    content_type = _text(fields.get("content_type"))
-    if content_type:
-        add(constant_text("celery.content_type", content_type))
+        add(text(SPAN, "celery.stamps", ",".join(map(str, stamps))))
     size = fields.get("body_size")
     if type(size) is not int and isinstance(fields.get("body"), bytes):
         size = len(fields["body"])
     if type(size) is int:
-        add(integer("celery.body_size", size))
+        add(integer(SPAN, "celery.body_size", size))
 
 
 def _add_group(fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
-    add(constant_text("messaging.system", "celery"))
+    add(constant_text(SPAN, "messaging.system", "celery"))
     for name, attribute in (
         ("group_id", "celery.group"),
         ("root_group_id", "celery.root_group"),
@@ -266,41 +302,41 @@ def _add_group(fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
     ):
         value = _text(fields.get(name))
         if value:
-            add(text(attribute, value))
+            add(text(SPAN, attribute, value))
     if type(fields.get("size")) is int:
-        add(integer("celery.group.size", fields["size"]))
+        add(integer(SPAN, "celery.group.size", fields["size"]))
 
 
 def _add_step(step: str, fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
     exception = _text(fields.get("exception_class"))
     if exception:
-        add(constant_text("error.type", exception))
+        add(constant_text(SPAN, "error.type", exception))
     runtime = fields.get("runtime_ns")
     if type(runtime) is int and runtime >= 0:
-        add(integer("celery.runtime_us", runtime // 1000))
+        add(integer(SPAN, "celery.runtime_us", runtime // 1000))
     if step in ("revoked", "expired"):
         if fields.get("terminated") is True:
-            add(true("celery.terminated"))
+            add(true(SPAN, "celery.terminated"))
         signum = _text(fields.get("signum"))
         if signum:
-            add(constant_text("celery.signum", signum))
+            add(constant_text(SPAN, "celery.signum", signum))
     if type(fields.get("lost")) is int:
-        add(integer("celerytrail.lost", fields["lost"]))
+        add(integer(SPAN, "celerytrail.lost", fields["lost"]))
     if step.startswith("worker_"):
         if type(fields.get("concurrency")) is int:
-            add(integer("celery.concurrency", fields["concurrency"]))
+            add(integer(SPAN, "celery.concurrency", fields["concurrency"]))
         for name, attribute in _WORKER_TEXTS:
             value = fields.get(name)
             if isinstance(value, (tuple, list)):
                 value = ",".join(map(str, value))
             value = _text(value)
             if value:
-                add(constant_text(attribute, value))
+                add(constant_text(SPAN, attribute, value))
     if step == "stream_abandoned":
-        add(text("celerytrail.about_stream.id", str(fields.get("about_stream_id") or "")))
+        add(text(SPAN, "celerytrail.about_stream.id", str(fields.get("about_stream_id") or "")))
         for name in ("last_seq", "torn_bytes"):
             if type(fields.get(name)) is int:
-                add(integer(f"celerytrail.about_stream.{name}", fields[name]))
+                add(integer(SPAN, f"celerytrail.about_stream.{name}", fields[name]))
 
 
 def _queue(identity: Identity, fields: Mapping[str, Any]) -> str | None:

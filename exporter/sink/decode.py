@@ -84,10 +84,14 @@ _TRACE_ID = INDEX["trace_id"]
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One record that can never be stored: why, and its bytes where they may be kept."""
+    """One record that can never be stored: why, and its bytes where they may be kept.
+
+    ``foreign`` says that it belongs to another deployment than the token.
+    """
 
     reason: str
     raw: bytes | None
+    foreign: bool = False
 
 
 @dataclass(slots=True)
@@ -123,7 +127,8 @@ def decode_spans(
                 row = decoder.row(raw, speaker)
             except Unstorable as error:
                 # Another deployment's data is not kept under this one's token.
-                chunk.rejected.append(Rejected(str(error), None if speaker.foreign else raw))
+                kept = None if speaker.foreign else raw
+                chunk.rejected.append(Rejected(str(error), kept, speaker.foreign))
             else:
                 if row is None:
                     chunk.ignored += 1

@@ -73,7 +73,8 @@ def decode_payloads(
             try:
                 row = _row(raw, speaker, deployment, window)
             except Unstorable as error:
-                chunk.rejected.append(Rejected(str(error), None if speaker.foreign else _bare(raw)))
+                kept = None if speaker.foreign else _bare(raw)
+                chunk.rejected.append(Rejected(str(error), kept, speaker.foreign))
             else:
                 if row is None:
                     chunk.ignored += 1

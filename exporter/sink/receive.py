@@ -209,9 +209,8 @@ class Receiver:
             outcome.ignored += chunk.ignored
             for rejected in chunk.rejected:
                 outcome.reject(rejected.reason)
-                if rejected.raw is None:
-                    outcome.foreign += 1
-                elif len(kept) < MAX_QUARANTINED:
+                outcome.foreign += rejected.foreign
+                if rejected.raw is not None and len(kept) < MAX_QUARANTINED:
                     kept.append(Rejected(rejected.reason, rejected.raw[:MAX_QUARANTINED_BYTES]))
             if not chunk.rows:
                 continue

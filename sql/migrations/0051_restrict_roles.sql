@@ -35,7 +35,7 @@ CREATE TABLE celerytrail_admin.role_logins (
     set_by text NOT NULL DEFAULT session_user
 );
 COMMENT ON TABLE celerytrail_admin.role_logins IS
-    'The SCRAM verifier of each role whose password was set by `celerytrail maintain --set-passwords`. Never a password.';
+    'The SCRAM verifier of each role whose password was set by `celerytrail maintain --set-passwords`, and of Grafana''s as first seen. Never a password.';
 REVOKE ALL ON celerytrail_admin.role_logins FROM PUBLIC;
 
 CREATE FUNCTION celerytrail_admin.login_roles()
@@ -110,6 +110,16 @@ BEGIN
             RETURN NEXT format('settings of %s in this database', login);
         END IF;
 
+        -- Viewers speak as this role, so its password is held to what it was when it was first seen.
+        IF login = 'celerytrail_grafana' AND can_read_passwords THEN
+            EXECUTE $sql$
+                INSERT INTO celerytrail_admin.role_logins (role_name, verifier, set_by)
+                SELECT a.rolname, a.rolpassword, 'first seen'
+                FROM pg_catalog.pg_authid a
+                WHERE a.oid = $1 AND a.rolpassword LIKE 'SCRAM-SHA-256$%'
+                ON CONFLICT DO NOTHING
+            $sql$ USING role_id;
+        END IF;
         FOR one IN SELECT l.verifier FROM celerytrail_admin.role_logins l WHERE l.role_name = login LOOP
             changed := true;
             IF can_read_passwords THEN

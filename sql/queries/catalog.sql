@@ -3,6 +3,10 @@
 SET LOCAL search_path = pg_catalog;
 SET LOCAL timezone = 'UTC';
 SET LOCAL datestyle = 'ISO, MDY';
+SET LOCAL intervalstyle = 'postgres';
+SET LOCAL bytea_output = 'hex';
+SET LOCAL extra_float_digits = 1;
+SET LOCAL lc_monetary = 'C';
 SET LOCAL quote_all_identifiers = off;
 
 -- name: migrations

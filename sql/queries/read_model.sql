@@ -161,7 +161,7 @@ ON CONFLICT (task_id, namespace, service, environment) DO UPDATE SET
     stamps_commitment = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.stamps_commitment ELSE t.stamps_commitment END,
     body_commitment = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.body_commitment ELSE t.body_commitment END,
     message_key = greatest(t.message_key, excluded.message_key),
-    state = CASE WHEN excluded.state_key > t.start_key THEN excluded.state ELSE t.state END,
+    state = CASE WHEN excluded.state_key > t.state_key THEN excluded.state ELSE t.state END,
     inferred = CASE WHEN excluded.state_key > t.state_key THEN excluded.inferred ELSE t.inferred END,
     worker = CASE WHEN excluded.state_key > t.state_key THEN excluded.worker ELSE t.worker END,
     finished_at = CASE WHEN excluded.state_key > t.state_key THEN excluded.finished_at ELSE t.finished_at END,

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,23 @@ class Pipeline:
             for entry in Path("/proc").iterdir()
             if entry.name.isdigit() and _ships(entry, str(self.spool))
         ]
+
+    @contextmanager
+    def second_ledger(self) -> Iterator[tuple[str, Pipeline]]:
+        """Make another empty ledger that takes the same token, with a sink of its own."""
+        name = f"{self.database}_second"
+        self.postgres.create_database(name)
+        second = Pipeline(self.postgres, name, self.broker_url, self.directory / "second")
+        try:
+            second.prepare()
+            second.rows(
+                "UPDATE celerytrail.tokens SET token_hash = sha256(convert_to(%s, 'UTF8')) RETURNING 1",
+                self.token,
+            )
+            yield second.endpoint, second
+        finally:
+            second.close()
+            self.postgres.drop_database(name)
 
     def close(self) -> None:
         """End every process, the shipper last: it drains what the workers left."""

@@ -75,7 +75,7 @@ def demos(server_directory: Path, request: pytest.FixtureRequest) -> Iterator[li
     """What a test started; whatever it left is killed, and that is a failure."""
     started: list[Demo] = []
     yield started
-    left = {}
+    left: dict[int, str] = {}
     for demo in started:
         if demo.process.poll() is None:  # a test that failed
             demo.process.kill()
@@ -109,12 +109,14 @@ def test_a_bounded_run_stores_all_that_the_workload_wrote_down(
     written = list(read_record(directory / "record.jsonl"))
     ids = {entry.id for entry in written}
     with psycopg.connect(postgres.dsn(database)) as connection:
-        stored = dict(
+        stored: dict[str, str] = dict(
             connection.execute(
                 "SELECT task_id, (task_name, state, queue)::text FROM celerytrail.tasks"
             )
         )
-        attempts = dict(connection.execute("SELECT task_id, attempts FROM celerytrail.tasks"))
+        attempts: dict[str, int] = dict(
+            connection.execute("SELECT task_id, attempts FROM celerytrail.tasks")
+        )
         spans = connection.execute("SELECT count(*) FROM celerytrail.spans").fetchone()
         blocks = connection.execute("SELECT count(*) FROM celerytrail.blocks").fetchone()
     assert ids == set(stored)
@@ -205,6 +207,7 @@ def test_a_row_that_is_changed_and_changed_back_was_seen(
 def test_ctrl_c_stops_everything_and_is_no_error(directory: Path, demos: list[Demo]) -> None:
     demo = Demo(directory, "--json")
     demos.append(demo)
+    demo.wait_until_it_says("shop.place_order")
     demo.wait_until_it_says("chain verified up to block")
     assert len(demo.processes()) > 8
     assert demo.interrupt() == 0, demo.err.read_text()

@@ -1,22 +1,18 @@
-"""A migrated database for each test."""
+"""A migrated database for each test, to be attacked."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from celerytrail.examples.embedded.postgres import EmbeddedPostgres
-from celerytrail.sql.migrate import migrate
 from tests.integration.roles.ledger_database import LedgerDatabase
 
-
-@pytest.fixture
-def ledger_database(postgres: EmbeddedPostgres, database: str) -> LedgerDatabase:
-    """A database after `celerytrail migrate`, empty."""
-    migrate(postgres.dsn(database))
-    return LedgerDatabase(postgres, database)
+if TYPE_CHECKING:
+    from tests.databases import MigratedDatabase
 
 
 @pytest.fixture
-def token(ledger_database: LedgerDatabase) -> bytes:
-    """SHA-256 of a token of the shop."""
-    return ledger_database.token()
+def ledger_database(migrated: MigratedDatabase) -> LedgerDatabase:
+    """A database after `celerytrail migrate`, empty but for a token of the shop."""
+    return LedgerDatabase(migrated)

@@ -1,56 +1,81 @@
-"""A migrated database, and each of its roles logging in by itself."""
+"""A migrated database as somebody sees it who holds the password of one of its roles."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SPAN_COLUMNS
+from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.database_verifier import verify_inside
 from celerytrail.sql.outside_verifier import verify_outside
+from tests.span_rows import SHOP, payload_row, span_row
 
-SHOP = ("shop", "orders", "test")
-BANK = ("bank", "transfers", "test")
+if TYPE_CHECKING:
+    from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+    from tests.databases import MigratedDatabase
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+BANK = Deployment("bank", "transfers", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LedgerDatabase:
-    """One migrated database of the test server."""
+    """A database after `celerytrail migrate`, a token of the shop, and ways to attack it."""
 
-    server: EmbeddedPostgres
-    name: str
+    migrated: MigratedDatabase
+
+    @property
+    def server(self) -> EmbeddedPostgres:
+        return self.migrated.server
+
+    @property
+    def name(self) -> str:
+        return self.migrated.name
+
+    @property
+    def token(self) -> bytes:
+        return self.migrated.token
 
     def dsn(self, role: str = "postgres") -> str:
-        user = role if role == "postgres" else f"celerytrail_{role}"
-        return self.server.dsn(self.name, user=user)
+        return self.migrated.dsn(role)
+
+    def connect(self, role: str = "postgres") -> AbstractContextManager[Connection]:
+        return self.migrated.connect(role)
+
+    def value(self, query: str, *parameters: object) -> Any:
+        return self.migrated.value(query, *parameters)
+
+    def run(self, statements: str) -> None:
+        self.migrated.run(statements)
+
+    def new_token(self, deployment: Deployment = SHOP, name: str = "another") -> bytes:
+        return self.migrated.new_token(deployment, name)
 
     @contextmanager
-    def connect(self, role: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(self.dsn(role), autocommit=True) as connection:
+    def ledger(self) -> Iterator[Ledger]:
+        """The sink's own writer."""
+        ledger = Ledger(self.dsn("sink"), max_size=2, timeout_seconds=10)
+        ledger.open()
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    @contextmanager
+    def sink_session(self) -> Iterator[Connection]:
+        """A session of the sink's role that speaks for the shop."""
+        with self.connect("sink") as connection:
+            connection.execute("SELECT celerytrail.authenticate(%s)", (self.token,))
             yield connection
-
-    def one(self, query: str, *parameters: object) -> Any:
-        """Run a query as the superuser and return the first column of its first row."""
-        with self.connect() as connection:
-            row = connection.execute(query.encode(), parameters or None).fetchone()
-        assert row is not None
-        return row[0]
-
-    def run(self, statement: str) -> None:
-        """Run statements as the superuser."""
-        with self.connect() as connection:
-            connection.execute(statement.encode())
 
     def not_refused(self, role: str, statements: Sequence[str]) -> list[str]:
         """Return those of the statements that the role may execute; nothing of them is kept.
@@ -59,8 +84,8 @@ class LedgerDatabase:
         with what happened, so that no attack passes because it was written wrongly.
         """
         done = []
-        for statement in statements:
-            with self.connect(role) as connection:
+        with self.connect(role) as connection:
+            for statement in statements:
                 try:
                     with connection.transaction(force_rollback=True):
                         connection.execute(statement.encode())
@@ -72,40 +97,11 @@ class LedgerDatabase:
                     done.append(statement)
         return done
 
-    def token(self, deployment: tuple[str, str, str] = SHOP) -> bytes:
-        """Make a principal with a token, and return the token's SHA-256."""
-        token_hash = hashlib.sha256(secrets.token_bytes(32)).digest()
-        with self.connect() as connection:
-            connection.execute(
-                "WITH p AS (INSERT INTO celerytrail.principals (name, namespace, service, environment)"
-                " VALUES (%s, %s, %s, %s) RETURNING principal_id)"
-                " INSERT INTO celerytrail.tokens (token_hash, principal_id)"
-                " SELECT %s, principal_id FROM p",
-                (uuid.uuid4().hex, *deployment, token_hash),
-            )
-        return token_hash
-
-    @contextmanager
-    def ledger(self) -> Iterator[Ledger]:
-        ledger = Ledger(self.dsn("sink"), max_size=2, timeout_seconds=10)
-        ledger.open()
-        try:
-            yield ledger
-        finally:
-            ledger.close()
-
-    @contextmanager
-    def sink_session(self, token_hash: bytes) -> Iterator[psycopg.Connection[Any]]:
-        """A session of the sink's role that speaks for a token's principal."""
-        with self.connect("sink") as connection:
-            connection.execute("SELECT celerytrail.authenticate(%s)", (token_hash,))
-            yield connection
-
-    def write_honest_batches(self, token_hash: bytes, batches: int = 3, size: int = 4) -> None:
+    def write_honest_batches(self, batches: int = 3, size: int = 4) -> None:
         """Let an honest sink write new batches, each of which must be stored."""
         with self.ledger() as ledger:
             for _ in range(batches):
-                written = ledger.write_spans(token_hash, span_rows(size))
+                written = ledger.write_spans(self.token, span_rows(size))
                 assert (written.inserted, written.refused) == (size, 0)
 
     def assert_clean(self) -> None:
@@ -114,45 +110,18 @@ class LedgerDatabase:
         assert verify_inside(self.dsn("verifier")).bad == ()
 
 
-def span(seq: int = 1, **chosen: object) -> dict[str, Any]:
+def span(seq: int = 1, **chosen: Any) -> dict[str, Any]:
     """The columns of one span that a sink would send, some of them chosen by the test."""
-    now = datetime.now(timezone.utc)
-    nanoseconds = int(now.timestamp() * 1_000_000) * 1_000
-    task_id = f"task-{seq}"
-    values: dict[str, Any] = {
-        "event_id": uuid.uuid4(),
-        "event_time": now,
-        "day": now.date(),
-        "namespace": SHOP[0],
-        "service": SHOP[1],
-        "environment": SHOP[2],
-        "stream_id": uuid.uuid4(),
-        "seq": seq,
-        "step": "sent",
-        "inferred": False,
-        "trace_id": secrets.token_bytes(16),
-        "span_id": secrets.token_bytes(8),
-        "span_name": "send orders",
-        "span_kind": 4,
-        "status_code": 0,
-        "start_unix_nano": nanoseconds,
-        "end_unix_nano": nanoseconds,
-        "process_kind": "publisher",
-        "worker": "publisher@host-1",
-        "host": "host-1",
-        "pid": 4242,
-        "task_id": task_id,
+    columns = {
+        "at": datetime.now(timezone.utc),
+        "stream": chosen.pop("stream_id", uuid.uuid4()),
+        "task_id": f"task-{seq}",
         "task_name": "shop.pay",
-        "retries": 0,
         "queue": "orders",
-        "root_id": task_id,
-        "send_id": secrets.token_bytes(8),
-        "sent_unix_nano": nanoseconds,
-        "attributes": "{}",
     }
-    unknown = chosen.keys() - {column.name for column in SPAN_COLUMNS}
-    assert not unknown, unknown
-    return {**values, **chosen}
+    row = span_row(seq, "sent", **{**columns, **chosen})
+    named = zip((column.name for column in SPAN_COLUMNS), row, strict=True)
+    return {name: value for name, value in named if value is not None}
 
 
 def span_rows(count: int) -> list[tuple[Any, ...]]:
@@ -162,54 +131,70 @@ def span_rows(count: int) -> list[tuple[Any, ...]]:
 
 
 def in_order(values: dict[str, Any]) -> tuple[Any, ...]:
+    """The columns of a span as the sink's writer takes them."""
     return tuple(values.get(column.name) for column in SPAN_COLUMNS)
 
 
-def insert_span(
-    connection: psycopg.Connection[Any],
+def insert_row(
+    connection: Connection,
     values: dict[str, Any],
     *,
     table: str = "celerytrail.spans",
     tail: str = "",
 ) -> int:
     """INSERT one row by the columns given, as somebody would who holds the role's password."""
+    statement, parameters = insert_statement(values, table)
+    return connection.execute(f"{statement} {tail}".encode(), parameters).rowcount
+
+
+def insert_statement(
+    values: dict[str, Any], table: str = "celerytrail.spans"
+) -> tuple[str, list[Any]]:
+    """An INSERT of these columns and its parameters."""
     marks = ", ".join(["%s"] * len(values))
-    statement = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks}) {tail}"
-    return connection.execute(statement.encode(), list(values.values())).rowcount
+    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values())
 
 
-def payload(task_id: str, kind: str = "args", **chosen: object) -> dict[str, Any]:
-    """The columns of one payload item, committed to as the shipper would."""
-    now = datetime.now(timezone.utc)
-    salt, body = secrets.token_bytes(32), json.dumps([task_id]).encode()
-    values: dict[str, Any] = {
-        "event_time": now,
-        "day": now.date(),
-        "namespace": SHOP[0],
-        "service": SHOP[1],
-        "environment": SHOP[2],
-        "task_id": task_id,
-        "retries": 0,
+def payload(task_id: str, kind: str = "args", **chosen: Any) -> dict[str, Any]:
+    """The columns of one payload item, of a record and with a salt of its own."""
+    body = chosen.pop("body", f'["{task_id}"]'.encode())
+    columns = {
+        "at": datetime.now(timezone.utc),
         "stream_id": uuid.uuid4(),
-        "seq": 1,
-        "kind": kind,
-        "commitment": hashlib.sha256(salt + body).digest(),
-        "salt": salt,
-        "truncated": False,
-        "body": body,
+        "salt": uuid.uuid4().bytes * 2,
+        "commitment": uuid.uuid4().bytes * 2,
     }
-    return {**values, **chosen}
+    row = payload_row(task_id, kind, body, **{**columns, **chosen})
+    return dict(zip((column.name for column in PAYLOAD_COLUMNS), row, strict=True))
 
 
 def payload_in_order(values: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(values.get(column.name) for column in PAYLOAD_COLUMNS)
+    """The columns of a payload item as the sink's writer takes them."""
+    return tuple(values.values())
 
 
 def committing(values: dict[str, Any], *items: dict[str, Any]) -> dict[str, Any]:
     """The span with the commitments to these payload items."""
-    named = {str(item["kind"]): bytes(item["commitment"]).hex() for item in items}
-    return {**values, "commitments": json.dumps(named)}
+    named = ", ".join(f'"{item["kind"]}": "{item["commitment"].hex()}"' for item in items)
+    return {**values, "commitments": f"{{{named}}}"}
 
 
 def today() -> date:
     return datetime.now(timezone.utc).date()
+
+
+__all__ = [
+    "BANK",
+    "SHOP",
+    "Connection",
+    "LedgerDatabase",
+    "committing",
+    "in_order",
+    "insert_row",
+    "insert_statement",
+    "payload",
+    "payload_in_order",
+    "span",
+    "span_rows",
+    "today",
+]

@@ -24,6 +24,8 @@ from tests.integration.roles.ledger_database import (
     span,
 )
 
+pytest_plugins = ["tests.databases"]
+
 AT_ONCE = Bounds(statement_seconds=1, idle_seconds=1, session_seconds=600)
 """Bounds that a test need not wait long for; the session's age is a test of its own."""
 
@@ -87,8 +89,8 @@ def give_to_public(database: LedgerDatabase, *rights: str) -> None:
         database.run(f"GRANT {right} TO PUBLIC")
 
 
-def test_every_view_can_be_read(ledger_database: LedgerDatabase, token: bytes) -> None:
-    ledger_database.write_honest_batches(token)
+def test_every_view_can_be_read(ledger_database: LedgerDatabase) -> None:
+    ledger_database.write_honest_batches()
     with ledger_database.connect("grafana") as grafana:
         for view in VIEWS:
             grafana.execute(f"SELECT * FROM celerytrail_views.{view}".encode()).fetchall()
@@ -112,7 +114,7 @@ def test_a_session_starts_with_its_limits(ledger_database: LedgerDatabase) -> No
         }
     assert [row[0] for row in shown.values() if row] == ["on", "15s", "5s", "10s", "16MB", "1GB"]
     assert (
-        ledger_database.one(
+        ledger_database.value(
             "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'celerytrail_grafana'"
         )
         == 30
@@ -147,14 +149,14 @@ def test_reading_anything_but_the_views_is_refused(ledger_database: LedgerDataba
     assert ledger_database.not_refused("grafana", queries) == []
 
 
-def test_sealed_bodies_and_salts_are_not_in_the_views(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
+def test_sealed_bodies_and_salts_are_not_in_the_views(ledger_database: LedgerDatabase) -> None:
     shown, sealed = payload("task-1", "args"), payload("task-1", "body", body=b"sealed-secret")
     values = committing(span(1, task_id="task-1"), shown, sealed)
     with ledger_database.ledger() as ledger:
-        ledger.write_payloads(token, [payload_in_order(shown), payload_in_order(sealed)])
-        ledger.write_spans(token, [in_order(values)])
+        ledger.write_payloads(
+            ledger_database.token, [payload_in_order(shown), payload_in_order(sealed)]
+        )
+        ledger.write_spans(ledger_database.token, [in_order(values)])
     seen = []
     with ledger_database.connect("grafana") as grafana:
         for view in VIEWS:
@@ -171,12 +173,12 @@ def test_sealed_bodies_and_salts_are_not_in_the_views(
 
 
 def test_a_condition_of_the_reader_runs_after_the_view_has_chosen(
-    ledger_database: LedgerDatabase, token: bytes
+    ledger_database: LedgerDatabase,
 ) -> None:
     """A sealed body cannot be seen through the error that a condition raises about it."""
     sealed = payload("task-1", "body", body=b"\xff\xfe not text")
     with ledger_database.ledger() as ledger:
-        ledger.write_payloads(token, [payload_in_order(sealed)])
+        ledger.write_payloads(ledger_database.token, [payload_in_order(sealed)])
     with ledger_database.connect("grafana") as grafana:
         rows = grafana.execute(
             "SELECT kind FROM celerytrail_views.payloads WHERE content::json IS NOT NULL"
@@ -245,9 +247,7 @@ def test_what_a_reader_has_no_use_for_is_refused(ledger_database: LedgerDatabase
     assert through == []
 
 
-def test_its_own_settings_and_password_are_put_back(
-    ledger_database: LedgerDatabase, tmp_path: Any
-) -> None:
+def test_its_own_settings_and_password_are_put_back(ledger_database: LedgerDatabase) -> None:
     settings = (
         "SELECT coalesce(json_object_agg(coalesce(d.datname, ''), s.setconfig), '{}')"
         " FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase"
@@ -255,11 +255,8 @@ def test_its_own_settings_and_password_are_put_back(
     )
     verifier = "SELECT rolpassword FROM pg_authid WHERE rolname = 'celerytrail_grafana'"
     dsn = ledger_database.dsn("grafana")
-    ledger_database.run(
-        "SELECT celerytrail_admin.set_role_password('celerytrail_grafana',"
-        " (SELECT rolpassword FROM pg_authid WHERE rolname = 'celerytrail_grafana'))"
-    )
-    before = ledger_database.one(settings), ledger_database.one(verifier)
+    a_round(ledger_database)  # sees the password for the first time
+    before = ledger_database.value(settings), ledger_database.value(verifier)
     with unlimited(ledger_database) as grafana:
         for change in (
             "SET statement_timeout = 0",
@@ -270,7 +267,7 @@ def test_its_own_settings_and_password_are_put_back(
             "PASSWORD 'mine now'",
         ):
             grafana.execute(f"ALTER ROLE celerytrail_grafana {change}".encode())
-        assert json.dumps(ledger_database.one(settings)) != json.dumps(before[0])
+        assert json.dumps(ledger_database.value(settings)) != json.dumps(before[0])
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(dsn)
         done = a_round(ledger_database)
@@ -279,7 +276,7 @@ def test_its_own_settings_and_password_are_put_back(
         done += a_round(ledger_database)
         grafana.execute("ALTER ROLE celerytrail_grafana PASSWORD NULL")
         done += a_round(ledger_database)
-    after = ledger_database.one(settings), ledger_database.one(verifier)
+    after = ledger_database.value(settings), ledger_database.value(verifier)
     assert sorted(after[0][""]) == sorted(before[0][""])
     assert (after[0].keys(), after[1]) == (before[0].keys(), before[1])
     psycopg.connect(dsn).close()
@@ -367,7 +364,7 @@ def test_advisory_locks_are_released(ledger_database: LedgerDatabase) -> None:
         assert is_gone(grafana)
     assert any("held an advisory lock" in line for line in done)
     assert (
-        ledger_database.one(
+        ledger_database.value(
             "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
             " WHERE locktype = 'advisory' AND d.datname = current_database()"
         )
@@ -380,9 +377,9 @@ def test_large_objects_are_removed(ledger_database: LedgerDatabase) -> None:
     with unlimited(ledger_database) as grafana:
         for _ in range(3):
             grafana.execute("SELECT lo_from_bytea(0, repeat('x', 10000)::bytea)")
-    assert ledger_database.one("SELECT count(*) FROM pg_largeobject_metadata") == 3
+    assert ledger_database.value("SELECT count(*) FROM pg_largeobject_metadata") == 3
     assert "large objects: removed 3 large objects" in a_round(ledger_database, Bounds())
-    assert ledger_database.one("SELECT count(*) FROM pg_largeobject_metadata") == 0
+    assert ledger_database.value("SELECT count(*) FROM pg_largeobject_metadata") == 0
 
 
 def test_temporary_tables_are_removed_with_their_session(ledger_database: LedgerDatabase) -> None:
@@ -392,11 +389,11 @@ def test_temporary_tables_are_removed_with_their_session(ledger_database: Ledger
         grafana.execute("CREATE TEMPORARY TABLE t AS SELECT generate_series(1, 1000)")
         done = a_round(ledger_database, Bounds())
         assert is_gone(grafana)
-        rounds_until(ledger_database, lambda: ledger_database.one(count) == 0)
+        rounds_until(ledger_database, lambda: ledger_database.value(count) == 0)
     assert any("had made a temporary table" in line for line in done)
 
 
-def test_other_roles_sessions_are_left_alone(ledger_database: LedgerDatabase, token: bytes) -> None:
+def test_other_roles_sessions_are_left_alone(ledger_database: LedgerDatabase) -> None:
     with ExitStack() as stack:
         sessions = {
             role: stack.enter_context(ledger_database.connect(role))
@@ -409,11 +406,9 @@ def test_other_roles_sessions_are_left_alone(ledger_database: LedgerDatabase, to
         assert [role for role, session in sessions.items() if is_gone(session)] == []
 
 
-def test_an_open_transaction_of_a_sink_is_ended(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
+def test_an_open_transaction_of_a_sink_is_ended(ledger_database: LedgerDatabase) -> None:
     """It may hold the head of the chain, which all sinks wait for."""
-    with ledger_database.sink_session(token) as sink:
+    with ledger_database.sink_session() as sink:
         sink.execute("BEGIN")
         sink.execute("SET CONSTRAINTS ALL IMMEDIATE")
         values = span()
@@ -424,25 +419,23 @@ def test_an_open_transaction_of_a_sink_is_ended(
         )
         done: list[str] = []
         blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        writer = threading.Thread(target=ledger_database.write_honest_batches, args=(token, 1))
+        writer = threading.Thread(target=ledger_database.write_honest_batches, args=(1,))
         writer.start()
         deadline = time.monotonic() + 60
-        while not ledger_database.one(blocked) and writer.is_alive():
+        while not ledger_database.value(blocked) and writer.is_alive():
             assert time.monotonic() < deadline
         while writer.is_alive():
             assert time.monotonic() < deadline, done
             done += a_round(ledger_database)
         assert is_gone(sink)
     assert any("of celerytrail_sink: it left a transaction open" in line for line in done)
-    assert ledger_database.one("SELECT count(*) FROM celerytrail.spans") == 4
+    assert ledger_database.value("SELECT count(*) FROM celerytrail.spans") == 4
     ledger_database.assert_clean()
 
 
-def test_ingest_goes_on_beside_an_open_transaction(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
+def test_ingest_goes_on_beside_an_open_transaction(ledger_database: LedgerDatabase) -> None:
     """It holds a lock on every table that a view reads, while a new day is made too."""
-    ledger_database.write_honest_batches(token)
+    ledger_database.write_honest_batches()
     with unlimited(ledger_database) as grafana:
         grafana.execute("BEGIN")
         for view in VIEWS:
@@ -450,16 +443,18 @@ def test_ingest_goes_on_beside_an_open_transaction(
             grafana.execute(f"LOCK TABLE celerytrail_views.{view} IN ACCESS SHARE MODE".encode())
         grafana.execute("DECLARE c CURSOR FOR SELECT * FROM celerytrail_views.spans")
         grafana.execute("FETCH 1 FROM c")
-        ledger_database.write_honest_batches(token)
+        ledger_database.write_honest_batches()
         noon = datetime.now(timezone.utc).replace(hour=12) - timedelta(days=7)
         partition = f"celerytrail.spans_{noon:%Y%m%d}"
-        assert ledger_database.one("SELECT to_regclass(%s)", partition) is None
+        assert ledger_database.value("SELECT to_regclass(%s)", partition) is None
         item = payload("task-1", day=noon.date(), event_time=noon)
         values = committing(span(1, day=noon.date(), event_time=noon), item)
         with ledger_database.ledger() as ledger:
-            assert ledger.write_payloads(token, [payload_in_order(item)]).inserted == 1
-            assert ledger.write_spans(token, [in_order(values)]).inserted == 1
-        assert ledger_database.one("SELECT to_regclass(%s)", partition) is not None
+            assert (
+                ledger.write_payloads(ledger_database.token, [payload_in_order(item)]).inserted == 1
+            )
+            assert ledger.write_spans(ledger_database.token, [in_order(values)]).inserted == 1
+        assert ledger_database.value("SELECT to_regclass(%s)", partition) is not None
         assert grafana.execute("SELECT count(*) FROM celerytrail_views.spans").fetchone() == (25,)
         grafana.execute("COMMIT")
     ledger_database.assert_clean()

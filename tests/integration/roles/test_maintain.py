@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -28,6 +29,8 @@ from tests.integration.roles.ledger_database import (
     payload_in_order,
     span,
 )
+
+pytest_plugins = ["tests.databases"]
 
 
 def a_round(database: LedgerDatabase, bounds: Bounds | None = None) -> list[str]:
@@ -54,17 +57,17 @@ def kept_payloads(database: LedgerDatabase) -> set[bytes]:
 
 def test_partitions_are_made_ahead(ledger_database: LedgerDatabase) -> None:
     tomorrow = "(now() AT TIME ZONE 'UTC')::date + 1"
-    name = str(ledger_database.one(f"SELECT to_char({tomorrow}, 'YYYYMMDD')"))
+    name = str(ledger_database.value(f"SELECT to_char({tomorrow}, 'YYYYMMDD')"))
     for parent in ("spans", "leaf_groups", "payloads"):
         ledger_database.run(f"DROP TABLE celerytrail.{parent}_{name}")
     assert "made the partitions of 1 days" in a_round(ledger_database)
     for parent in ("spans", "leaf_groups", "payloads"):
-        assert ledger_database.one("SELECT to_regclass(%s)", f"celerytrail.{parent}_{name}")
+        assert ledger_database.value("SELECT to_regclass(%s)", f"celerytrail.{parent}_{name}")
     assert a_round(ledger_database) == []
 
 
 def test_a_payload_whose_record_named_another_is_removed_after_a_day(
-    ledger_database: LedgerDatabase, token: bytes
+    ledger_database: LedgerDatabase,
 ) -> None:
     """A shipper killed between payload and span begins again with another salt."""
     named = payload("task-1")
@@ -73,8 +76,8 @@ def test_a_payload_whose_record_named_another_is_removed_after_a_day(
     values = committing(span(1, task_id="task-1", stream_id=named["stream_id"]), named)
     with ledger_database.ledger() as ledger:
         items = [payload_in_order(item) for item in (resent, named, waiting)]
-        assert ledger.write_payloads(token, items).inserted == 3
-        assert ledger.write_spans(token, [in_order(values)]).inserted == 1
+        assert ledger.write_payloads(ledger_database.token, items).inserted == 3
+        assert ledger.write_spans(ledger_database.token, [in_order(values)]).inserted == 1
 
     assert a_round(ledger_database) == []
     age(ledger_database, days=2)
@@ -87,28 +90,24 @@ def test_a_payload_whose_record_named_another_is_removed_after_a_day(
     ledger_database.assert_clean()
 
 
-def test_a_payload_that_any_span_of_its_task_names_is_kept(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
+def test_a_payload_that_any_span_of_its_task_names_is_kept(ledger_database: LedgerDatabase) -> None:
     shared = payload("task-1")
     with ledger_database.ledger() as ledger:
-        ledger.write_payloads(token, [payload_in_order(shared)])
+        ledger.write_payloads(ledger_database.token, [payload_in_order(shared)])
         rows = [
             in_order(span(1, task_id="task-1", stream_id=shared["stream_id"])),
             in_order(committing(span(2, task_id="task-1"), shared)),
         ]
-        assert ledger.write_spans(token, rows).inserted == 2
+        assert ledger.write_spans(ledger_database.token, rows).inserted == 2
     age(ledger_database, days=30)
     assert a_round(ledger_database) == []
     assert kept_payloads(ledger_database) == {shared["commitment"]}
 
 
-def test_orphans_are_removed_in_bounded_batches(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
+def test_orphans_are_removed_in_bounded_batches(ledger_database: LedgerDatabase) -> None:
     items = [payload_in_order(payload(f"task-{number}")) for number in range(25)]
     with ledger_database.ledger() as ledger:
-        assert ledger.write_payloads(token, items).inserted == 25
+        assert ledger.write_payloads(ledger_database.token, items).inserted == 25
     age(ledger_database, days=30)
     with ledger_database.connect("maintainer") as maintainer:
         found: list[Any] = []
@@ -119,9 +118,9 @@ def test_orphans_are_removed_in_bounded_batches(
     assert found == [(10, 10), (10, 10), (5, 5), (0, 0)]
 
 
-def test_young_payloads_cannot_be_removed(ledger_database: LedgerDatabase, token: bytes) -> None:
+def test_young_payloads_cannot_be_removed(ledger_database: LedgerDatabase) -> None:
     with ledger_database.ledger() as ledger:
-        ledger.write_payloads(token, [payload_in_order(payload("task-1"))])
+        ledger.write_payloads(ledger_database.token, [payload_in_order(payload("task-1"))])
     with ledger_database.connect("maintainer") as maintainer:
         for scan in ("resent", "unclaimed"):
             row = maintainer.execute(
@@ -130,14 +129,14 @@ def test_young_payloads_cannot_be_removed(ledger_database: LedgerDatabase, token
             assert row == (0,)
 
 
-def test_old_quarantine_is_trimmed(ledger_database: LedgerDatabase, token: bytes) -> None:
+def test_old_quarantine_is_trimmed(ledger_database: LedgerDatabase) -> None:
     with ledger_database.ledger() as ledger:
-        ledger.quarantine(token, "a test", [b"old"] * 3)
+        ledger.quarantine(ledger_database.token, "a test", [b"old"] * 3)
     age(ledger_database, days=31)
     with ledger_database.ledger() as ledger:
-        ledger.quarantine(ledger_database.token(), "a test", [b"new"])
+        ledger.quarantine(ledger_database.new_token(name="another"), "a test", [b"new"])
     assert a_round(ledger_database) == ["removed 3 items of the quarantine"]
-    assert ledger_database.one("SELECT count(*) FROM celerytrail.quarantine") == 1
+    assert ledger_database.value("SELECT count(*) FROM celerytrail.quarantine") == 1
 
 
 def test_a_step_that_fails_keeps_no_other_from_its_work(ledger_database: LedgerDatabase) -> None:
@@ -215,19 +214,20 @@ def own_server(server_directory: Path, postgres_bin: str | None) -> Iterator[Emb
 def test_an_outage_of_the_database_is_outlived(
     own_server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    own_server.create_database("ledger")
-    database = LedgerDatabase(own_server, "ledger")
-    migrate(database.dsn())
-    dsn, log = database.dsn("maintainer"), tmp_path / "log"
+    superuser = own_server.create_database("ledger")
+    migrate(superuser)
+    dsn, log = own_server.dsn("ledger", "celerytrail_maintainer"), tmp_path / "log"
     spoil = "ALTER ROLE celerytrail_grafana SET work_mem = '1GB'"
     with process(dsn, log) as running:
-        database.run(spoil)
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute(spoil)
         wait_for(log, "restored the settings", running)
         own_server.stop()
         wait_for(log, "again in 2 s", running)
         assert '"ok": false' in log.read_text()
         own_server.start()
-        database.run(spoil)
+        with psycopg.connect(superuser, autocommit=True) as connection:
+            connection.execute(spoil)
         wait_for(log, "restored the settings", running, times=2)
         running.send_signal(signal.SIGTERM)
         assert running.wait(30) == 0

@@ -9,6 +9,8 @@ from psycopg import errors
 from celerytrail.sql.migrate import migrate
 from tests.integration.roles.ledger_database import LedgerDatabase, span_rows
 
+pytest_plugins = ["tests.databases"]
+
 APPEND = "SELECT celerytrail.append_action(gen_random_uuid(), 'done', 'retry', 'alice', 'user')"
 RECORD = (
     "SELECT celerytrail.record_verification("
@@ -105,10 +107,8 @@ def test_the_verifier_records_what_it_found_and_nothing_else(
         assert ledger_database.not_refused(role, [RECORD]) == []
 
 
-def test_the_action_api_appends_actions_and_nothing_else(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
-    ledger_database.write_honest_batches(token)
+def test_the_action_api_appends_actions_and_nothing_else(ledger_database: LedgerDatabase) -> None:
+    ledger_database.write_honest_batches()
     with ledger_database.connect("actions") as actions:
         actions.execute(APPEND)
         row = actions.execute("SELECT actor, recorded_by FROM celerytrail.actions").fetchone()
@@ -122,24 +122,22 @@ def test_the_action_api_appends_actions_and_nothing_else(
     assert ledger_database.not_refused("actions", refused) == []
     for role in ("sink", "verifier", "maintainer", "grafana"):
         assert ledger_database.not_refused(role, [APPEND]) == []
-    ledger_database.write_honest_batches(token)
+    ledger_database.write_honest_batches()
     ledger_database.assert_clean()
 
 
-def test_actions_of_several_statements_are_chained(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
+def test_actions_of_several_statements_are_chained(ledger_database: LedgerDatabase) -> None:
     with ledger_database.connect("actions") as actions, actions.transaction():
         actions.execute(APPEND)
         with actions.transaction(force_rollback=True):
             actions.execute(APPEND)
         actions.execute(APPEND)
-    assert ledger_database.one("SELECT n FROM celerytrail.chain_head") == 2
+    assert ledger_database.value("SELECT n FROM celerytrail.chain_head") == 2
     ledger_database.assert_clean()
 
 
-def test_the_maintainer_sees_no_row(ledger_database: LedgerDatabase, token: bytes) -> None:
-    ledger_database.write_honest_batches(token)
+def test_the_maintainer_sees_no_row(ledger_database: LedgerDatabase) -> None:
+    ledger_database.write_honest_batches()
     queries = [
         f"SELECT * FROM {relation}"
         for relation in relations(ledger_database)
@@ -193,19 +191,19 @@ def test_nobody_but_the_migrator_can_change_what_restores_roles(
 
 
 def test_the_owner_cannot_log_in(ledger_database: LedgerDatabase) -> None:
-    assert not ledger_database.one(
+    assert not ledger_database.value(
         "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'celerytrail_owner'"
     )
 
 
-def test_migrating_again_changes_no_right(ledger_database: LedgerDatabase, token: bytes) -> None:
+def test_migrating_again_changes_no_right(ledger_database: LedgerDatabase) -> None:
     rights = (
         "SELECT md5(string_agg(concat_ws(' ', oid::regclass, relacl::text), E'\\n' ORDER BY oid))"
         " FROM pg_class WHERE relacl IS NOT NULL"
     )
-    before = ledger_database.one(rights)
+    before = ledger_database.value(rights)
     assert migrate(ledger_database.dsn()).applied == ()
-    assert ledger_database.one(rights) == before
+    assert ledger_database.value(rights) == before
 
 
 @pytest.mark.parametrize("role", LOGINS)
@@ -216,14 +214,12 @@ def test_a_role_can_log_in_to_the_ledger(ledger_database: LedgerDatabase, role: 
         )
 
 
-def test_rows_written_beside_all_of_this_are_verified(
-    ledger_database: LedgerDatabase, token: bytes
-) -> None:
+def test_rows_written_beside_all_of_this_are_verified(ledger_database: LedgerDatabase) -> None:
     """The order of kinds in one chain: spans, an action, spans."""
     with ledger_database.ledger() as ledger, ledger_database.connect("actions") as actions:
-        ledger.write_spans(token, span_rows(2))
+        ledger.write_spans(ledger_database.token, span_rows(2))
         actions.execute(APPEND)
-        ledger.write_spans(token, span_rows(2))
+        ledger.write_spans(ledger_database.token, span_rows(2))
     with ledger_database.connect() as superuser:
         kinds = superuser.execute(
             "SELECT b.kind FROM celerytrail.chain c JOIN celerytrail.blocks b USING (batch_id)"

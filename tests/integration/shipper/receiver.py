@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -37,6 +37,7 @@ class Seen:
     status: int
 
 
+@final
 @dataclass(slots=True)
 class OtlpReceiver:
     """Listens on a free port. ``answers`` are used up first, then ``decide`` is asked, then 200."""

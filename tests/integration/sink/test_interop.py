@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
-import socket
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SCOPE_NAME, SPAN_COLUMNS
+from tests.other_collector import other_collector
 from tests.otlp_requests import logs, payload, resource_attributes, span, traces
 from tests.sink_process import SinkProcess, wait_until
 
@@ -95,56 +92,9 @@ def test_the_sdks_own_exporter(
 
 @pytest.fixture
 def collector(sink: SinkProcess, tmp_path: Path) -> Iterator[int]:
-    """The port of a rotel, a Collector of another make, that sends to the sink."""
-    package = find_spec("rotel")
-    assert package is not None, "the rotel wheel is part of the test dependencies"
-    assert package.origin is not None
-    binary = str(Path(package.origin).with_name("rotel-agent"))
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-    with (tmp_path / "rotel.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                binary,
-                "start",
-                "--otlp-http-endpoint",
-                f"127.0.0.1:{ports[0]}",
-                "--otlp-grpc-endpoint",
-                f"127.0.0.1:{ports[1]}",
-                "--exporter",
-                "otlp",
-                "--otlp-exporter-protocol",
-                "http",
-                "--otlp-exporter-endpoint",
-                sink.url,
-                "--otlp-exporter-custom-headers",
-                f"Authorization=Bearer {sink.token}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-
-    def listens() -> bool:
-        assert process.poll() is None, (tmp_path / "rotel.log").read_text()
-        try:
-            socket.create_connection(("127.0.0.1", ports[0]), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    try:
-        wait_until(listens, "the collector listens")
-        yield ports[0]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    """The port of a Collector of another make that sends to the sink."""
+    with other_collector(sink.url, sink.token, tmp_path) as port:
+        yield port
 
 
 def workflow(stream: uuid.UUID) -> ExportTraceServiceRequest:

@@ -180,6 +180,14 @@ def test_the_busy_minute_reads_as_it_was(migrated: MigratedDatabase, ledger: Led
     assert migrated.rows(
         "SELECT worker, state, concurrency, pool, seen_at FROM celerytrail_views.workers"
     ) == [("celery@host", "stopping", 4, "prefork", NOON + timedelta(seconds=9))]
+    # The publisher's event says what the arguments were, whatever came after it.
+    assert migrated.rows(
+        "SELECT task_id, args_commitment IS NULL, message_day FROM celerytrail.tasks ORDER BY 1"
+    ) == [
+        ("killed", True, NOON.date()),
+        ("replaced", False, NOON.date()),
+        ("retried", False, NOON.date()),
+    ]
     updated = migrated.value("SELECT updated_at FROM celerytrail.tasks WHERE task_id = 'retried'")
     assert updated == NOON + timedelta(seconds=60)
 

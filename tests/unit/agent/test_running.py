@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from celery import Celery, group
+from celery import Celery, group, signals
 from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Reject
 
@@ -301,3 +301,13 @@ def test_the_request_stays_dumpable(recorded: Recorded, app: Celery) -> None:
 
     run(app, "dump", **{TRAIL_HEADER: a_trail()})
     assert dumped
+
+
+def test_a_run_ends_once(recorded: Recorded, app: Celery) -> None:
+    @app.task(shared=False, name="twice", bind=True)
+    def twice(self: Any) -> None:
+        for _ in range(2):
+            signals.task_postrun.send(sender=self, task=self, retval=None, state="SUCCESS")
+
+    run(app, "twice")
+    assert recorded.steps() == ["started", "succeeded"]

@@ -108,15 +108,14 @@ def sent(seq: int, task_id: str = "t", data: bytes | None = None, **more: Any) -
 
 
 def stream(
-    count: int, *, first: int = 1, closed: bool = True, secret: str = ""
+    count: int, *, first: int = 1, closed: bool = True, secret: str = "", padding: int = 0
 ) -> list[tuple[Any, ...]]:
     """Return the records of a whole publisher stream: opened, ``count`` sends, closed."""
     records = [values("stream_opened", first)]
-    for number in range(count):
-        seq = first + 1 + number
-        records.append(
-            sent(seq, f"task-{seq}", body((number,), {"password": secret} if secret else {}))
-        )
+    for seq in range(first + 1, first + 1 + count):
+        kwargs = {"password": secret} if secret else {}
+        args = (seq - first - 1, "x" * padding) if padding else (seq - first - 1,)
+        records.append(sent(seq, f"task-{seq}", body(args, kwargs)))
     if closed:
         records.append(values("stream_closed", first + count + 1, lost=0))
     return records

@@ -14,8 +14,6 @@ from opentelemetry.sdk.resources import OTELResourceDetector
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
-from tests.integration.shipper.receiver import attributes
-from tests.unit.shipper.segments import HEADER, NOW, RUN, headers, record, request, trail
 
 from celerytrail.exporter.attributes import SCOPE_NAME
 from celerytrail.exporter.shipper.identity import identify
@@ -23,6 +21,8 @@ from celerytrail.exporter.shipper.requests import Envelope, Outgoing, encode_req
 from celerytrail.exporter.shipper.resource import resource_of
 from celerytrail.exporter.shipper.span_builder import build_span
 from celerytrail.exporter.spool.record import Record
+from tests.integration.shipper.receiver import attributes
+from tests.unit.shipper.segments import HEADER, NOW, RUN, headers, record, request, trail
 
 RECORDS = [
     record("stream_opened", 1),

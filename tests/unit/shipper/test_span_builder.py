@@ -10,6 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from celerytrail.exporter.attributes import ATTRIBUTES, STEPS, On
+from celerytrail.exporter.shipper.identity import identify
+from celerytrail.exporter.shipper.span_builder import build_span
+from celerytrail.exporter.spool.record import LAYOUTS, Record
 from tests.integration.shipper.receiver import attributes
 from tests.unit.shipper.segments import (
     HEADER,
@@ -24,11 +29,6 @@ from tests.unit.shipper.segments import (
     request,
     trail,
 )
-
-from celerytrail.exporter.attributes import ATTRIBUTES, STEPS, On
-from celerytrail.exporter.shipper.identity import identify
-from celerytrail.exporter.shipper.span_builder import build_span
-from celerytrail.exporter.spool.record import LAYOUTS, Record
 
 KNOWN = {attribute.name for attribute in ATTRIBUTES if attribute.on is On.SPAN}
 MS = 1_000_000

@@ -45,9 +45,9 @@ def test_a_killed_shipper_frees_the_lock(tmp_path: Path) -> None:
         os.write(said, b"x")
         time.sleep(60)
         os._exit(0)
-    os.read(heard, 1)
-    os.close(heard)
     os.close(said)
+    assert os.read(heard, 1) == b"x"
+    os.close(heard)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     assert not shipper_is_running(tmp_path)

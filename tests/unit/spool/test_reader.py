@@ -12,6 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from celerytrail.exporter.spool.errors import SpoolDirectoryError
+from celerytrail.exporter.spool.reader import Chunk, SpoolReader, replace_file
+from celerytrail.exporter.spool.segment import encode_frame, encode_record
 from tests.unit.shipper.segments import (
     HEADER,
     STREAM,
@@ -22,10 +26,6 @@ from tests.unit.shipper.segments import (
     write_segment,
     write_stream,
 )
-
-from celerytrail.exporter.spool.errors import SpoolDirectoryError
-from celerytrail.exporter.spool.reader import Chunk, SpoolReader, replace_file
-from celerytrail.exporter.spool.segment import encode_frame, encode_record
 
 OTHER = "fedcba9876543210fedcba9876543210"
 

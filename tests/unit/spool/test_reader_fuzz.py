@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.shipper.segments import HEADER, segment_bytes, stream
 
 from celerytrail.exporter.spool.reader import SpoolReader
 from celerytrail.exporter.spool.segment import encode_record, segment_name
+from tests.unit.shipper.segments import HEADER, segment_bytes, stream
 
 RECORDS = stream(12)
 WHOLE = segment_bytes(RECORDS)

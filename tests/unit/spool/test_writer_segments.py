@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.spool_segments import read_records, read_segments, read_streams
 
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool import writer as writer_module
 from celerytrail.exporter.spool.directory import spool_usage
 from celerytrail.exporter.spool.writer import Origin, SpoolWriter
+from tests.spool_segments import read_records, read_segments, read_streams
 
 HEARTBEAT = STEP_BY_NAME["worker_heartbeat"].code
 MALFORMED = STEP_BY_NAME["malformed"].code
@@ -144,6 +144,7 @@ def test_a_forked_child_has_a_stream_of_its_own_and_frees_the_lock(make: Make, s
     go_on, told = os.pipe()
 
     def child() -> None:
+        os.close(told)  # or this child would wait for itself when the parent fails
         assert not writer.is_open
         write_texts(writer, ["child"])
         os.write(said, b"x")
@@ -158,12 +159,17 @@ def test_a_forked_child_has_a_stream_of_its_own_and_frees_the_lock(make: Make, s
             code = 0
         finally:
             os._exit(code)
-    os.read(number, 1)
-    writer.close()
-    with path.open("rb") as segment:  # the child lives, but does not hold the parent's segment
-        fcntl.flock(segment, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    os.write(told, b"x")
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(said)
+    try:
+        assert os.read(number, 1) == b"x"
+        writer.close()
+        with path.open("rb") as segment:  # the child lives, but does not hold the parent's segment
+            fcntl.flock(segment, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    finally:
+        for descriptor in (number, go_on, told):
+            os.close(descriptor)
+        ended = os.waitpid(pid, 0)[1]
+    assert os.waitstatus_to_exitcode(ended) == 0
     streams = read_streams(spool)
     assert len(streams) == 2
     assert sorted(records[1].fields["exception"] for records in streams.values()) == [
@@ -172,8 +178,6 @@ def test_a_forked_child_has_a_stream_of_its_own_and_frees_the_lock(make: Make, s
     ]
     secrets = {segment.header.secret for segment in read_segments(spool)}
     assert len(secrets) == 2
-    for descriptor in (number, said, go_on, told):
-        os.close(descriptor)
 
 
 def test_rotation_keeps_the_descriptor_and_the_numbers(make: Make, spool: Path) -> None:

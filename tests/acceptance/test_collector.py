@@ -1,0 +1,77 @@
+"""A Collector between shipper and sink: the rows are the same as without it."""
+
+from __future__ import annotations
+
+import http.client
+from urllib.parse import urlsplit
+
+import pytest
+
+from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SPAN_COLUMNS
+from tests.acceptance.pipeline import Pipeline, until
+from tests.other_collector import other_collector
+from tests.wire_tap import WireTap
+
+ENDED = """
+    SELECT count(*) FROM celerytrail_views.tasks WHERE state = 'succeeded' AND task_id = ANY (%s)
+"""
+SPANS = f"""
+    SELECT {", ".join(f"{column.name}::text" for column in SPAN_COLUMNS)}
+    FROM celerytrail.spans WHERE process_kind <> 'shipper' ORDER BY stream_id, seq
+"""
+PAYLOADS = f"""
+    SELECT {", ".join(f"{column.name}::text" for column in PAYLOAD_COLUMNS)}
+    FROM celerytrail.payloads ORDER BY stream_id, seq, kind
+"""
+
+
+@pytest.mark.slow
+def test_workflows_through_a_collector_make_the_rows_that_they_make_without(
+    pipeline: Pipeline,
+) -> None:
+    """Given what the shipper sent to the Collector, sent again straight to a second, empty ledger."""
+    sink = pipeline.endpoint
+    with (
+        other_collector(sink, pipeline.token, pipeline.directory) as port,
+        WireTap(f"http://127.0.0.1:{port}") as tap,
+    ):
+        pipeline.endpoint = tap.url
+        worker = pipeline.start_worker()
+        flows = pipeline.run("publish_workflows.py")
+        everybody = [task_id for flow in flows for task_id in flow["ids"]]
+        until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have succeeded")
+        assert worker.stop() == 0
+        until(
+            lambda: (
+                not pipeline.rows(
+                    "SELECT 1 FROM celerytrail_views.streams WHERE state = 'live' AND process_kind <> 'shipper'"
+                )
+            ),
+            "every stream has its end",
+        )
+        sent_spans, sent_payloads = list(tap.traces), list(tap.logs)
+    through, with_payloads = pipeline.rows(SPANS), pipeline.rows(PAYLOADS)
+
+    with pipeline.second_ledger() as (endpoint, second):
+        for path, requests in (("/v1/logs", sent_payloads), ("/v1/traces", sent_spans)):
+            for request in requests:
+                assert post(endpoint + path, pipeline.token, request.SerializeToString()) == 200
+        assert second.rows(SPANS) == through
+        assert second.rows(PAYLOADS) == with_payloads
+    assert len(through) > 4 * len(everybody)
+
+
+def post(url: str, token: str, body: bytes) -> int:
+    """Send one request and return the status of its answer."""
+    target = urlsplit(url)
+    connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=30)
+    try:
+        connection.request(
+            "POST",
+            target.path,
+            body,
+            {"Content-Type": "application/x-protobuf", "Authorization": f"Bearer {token}"},
+        )
+        return connection.getresponse().status
+    finally:
+        connection.close()

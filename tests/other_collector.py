@@ -1,0 +1,64 @@
+"""A Collector of another make: rotel, which is independent of the official one and comes as a wheel."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.processes import wait_until
+
+
+@contextmanager
+def other_collector(target: str, token: str, directory: Path) -> Iterator[int]:
+    """Start it on a free port, sending to ``target``; yields the port that receives OTLP/HTTP."""
+    package = find_spec("rotel")
+    assert package is not None, "the rotel wheel is part of the test dependencies"
+    assert package.origin is not None
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(2)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        http, grpc = (probe.getsockname()[1] for probe in probes)
+    arguments = {
+        "--otlp-http-endpoint": f"127.0.0.1:{http}",
+        "--otlp-grpc-endpoint": f"127.0.0.1:{grpc}",
+        "--exporter": "otlp",
+        "--otlp-exporter-protocol": "http",
+        "--otlp-exporter-endpoint": target,
+        "--otlp-exporter-custom-headers": f"Authorization=Bearer {token}",
+    }
+    log = directory / "rotel.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                str(Path(package.origin).with_name("rotel-agent")),
+                "start",
+                *(word for pair in arguments.items() for word in pair),
+            ],
+            stdout=output,
+            stderr=output,
+        )
+
+    def listens() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", http), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    try:
+        wait_until(listens, "the collector listens")
+        yield http
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

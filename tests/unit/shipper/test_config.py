@@ -1,0 +1,182 @@
+"""Settings that make no sense are named, with the variable they are in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from celerytrail.exporter.shipper.config import ShipperConfig
+from celerytrail.exporter.shipper.errors import ConfigError
+from celerytrail.exporter.shipper.key_files import PSK_FILE, PUBLIC_FILE, generate
+
+URL = {"CELERYTRAIL_ENDPOINT": "http://sink:4318", "CELERYTRAIL_SPOOL_DIR": "/spool"}
+
+
+def config(**environ: str) -> ShipperConfig:
+    return ShipperConfig.from_env({**URL, **environ})
+
+
+def without(name: str, **environ: str) -> ShipperConfig:
+    return ShipperConfig.from_env({k: v for k, v in {**URL, **environ}.items() if k != name})
+
+
+def test_defaults() -> None:
+    found = config()
+    assert (found.traces.url, found.logs.url) == (
+        "http://sink:4318/v1/traces",
+        "http://sink:4318/v1/logs",
+    )
+    assert (found.traces.gzip, found.traces.timeout_seconds, found.drain_seconds) == (True, 10, 10)
+    assert found.token is None
+    assert found.sealing is None
+    assert found.spool == Path("/spool")
+
+
+def test_the_standard_variables_mean_what_they_mean_everywhere() -> None:
+    found = without(
+        "CELERYTRAIL_ENDPOINT",
+        OTEL_EXPORTER_OTLP_ENDPOINT="https://a:1/base/",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://b/x/traces",
+        OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20abc,x-y=1",
+        OTEL_EXPORTER_OTLP_LOGS_HEADERS="x-z=2",
+        OTEL_EXPORTER_OTLP_TIMEOUT="3.5",
+        OTEL_EXPORTER_OTLP_COMPRESSION="none",
+        OTEL_EXPORTER_OTLP_LOGS_COMPRESSION="gzip",
+        OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+    )
+    assert found.traces.url == "http://b/x/traces"
+    assert found.logs.url == "https://a:1/base/v1/logs"
+    assert found.traces.headers == {"authorization": "Bearer abc", "x-y": "1"}
+    assert found.logs.headers == {"x-z": "2"}
+    assert (found.traces.gzip, found.logs.gzip, found.traces.timeout_seconds) == (False, True, 3.5)
+
+
+def test_ours_win() -> None:
+    found = config(
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://other:4318",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://other:4318/v1/traces",
+        OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+        CELERYTRAIL_TOKEN=" tok ",
+    )
+    assert found.traces.url == "http://sink:4318/v1/traces"
+    assert found.token == "tok"
+
+
+def test_headers_meant_for_another_receiver_are_not_sent_to_ours() -> None:
+    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=abc"}
+    assert config(**headers).traces.headers == {"api-key": "abc"}
+    same = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://sink:4318"}
+    assert config(**headers, **same).traces.headers == {"api-key": "abc"}
+    other = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://vendor.example"}
+    assert config(**headers, **other).traces.headers == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CELERYTRAIL_ENDPOINT", "sink:4318"),
+        ("CELERYTRAIL_ENDPOINT", "ftp://sink"),
+        ("CELERYTRAIL_ENDPOINT", "http://sink:99999"),
+        ("CELERYTRAIL_ENDPOINT", "http://sink/?a=1"),
+        ("CELERYTRAIL_TOKEN_FILE", "/nowhere/at/all"),
+        ("CELERYTRAIL_TOKEN", "two\nlines"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", __file__),
+        ("CELERYTRAIL_REDACT_PATTERNS", "(unclosed"),
+        ("CELERYTRAIL_REDACT_PATTERNS", "x*"),
+        ("CELERYTRAIL_REDACT_PATTERNS", '["a", ]'),
+        ("CELERYTRAIL_REDACT_ARGS", "task"),
+        ("CELERYTRAIL_REDACT_ARGS", "task:x"),
+        ("CELERYTRAIL_REDACT_ARGS", ":1"),
+        ("CELERYTRAIL_REDACTION", "/nowhere.json"),
+        ("CELERYTRAIL_MAX_SHOWN_BYTES", "10"),
+        ("CELERYTRAIL_SEAL_PSK_FILE", "/x"),
+        ("CELERYTRAIL_SEAL_PUBLIC_KEY_FILE", "/x"),
+        ("CELERYTRAIL_MAX_BODY_BYTES", "-1"),
+        ("CELERYTRAIL_ARGS_ON_SPANS", "maybe"),
+        ("CELERYTRAIL_DRAIN_SECONDS", "nan"),
+        ("CELERYTRAIL_SPOOL_MAX_BYTES", "1 GB"),
+        ("CELERYTRAIL_REJECTED_MAX_BYTES", "x"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name.removesuffix("KEY")):
+        config(**{name: value})
+
+
+def test_what_is_missing_or_contradicts_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="CELERYTRAIL_ENDPOINT"):
+        without("CELERYTRAIL_ENDPOINT")
+    with pytest.raises(ConfigError, match="CELERYTRAIL_TOKEN and CELERYTRAIL_TOKEN_FILE"):
+        config(CELERYTRAIL_TOKEN="a", CELERYTRAIL_TOKEN_FILE="b")
+    with pytest.raises(ConfigError, match=r"PROTOCOL=grpc.*CELERYTRAIL_ENDPOINT"):
+        without(
+            "CELERYTRAIL_ENDPOINT",
+            OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4317",
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+        )
+    empty = tmp_path / "empty"
+    empty.write_text("\n")
+    with pytest.raises(ConfigError, match=f"CELERYTRAIL_TOKEN_FILE={empty} is empty"):
+        config(CELERYTRAIL_TOKEN_FILE=str(empty))
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="CELERYTRAIL_ENDPOINT has a user") as refused:
+        config(CELERYTRAIL_ENDPOINT="http://user:hunter2@sink:4318")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_no_secret_in_a_repr(tmp_path: Path) -> None:
+    generate(tmp_path)
+    found = config(
+        CELERYTRAIL_TOKEN="hunter2",
+        OTEL_EXPORTER_OTLP_HEADERS="x=hunter2",
+        CELERYTRAIL_SEAL_PUBLIC_KEY_FILE=str(tmp_path / PUBLIC_FILE),
+        CELERYTRAIL_SEAL_PSK_FILE=str(tmp_path / PSK_FILE),
+    )
+    assert found.sealing is not None
+    assert "hunter2" not in repr(found)
+    assert repr(found.sealing.psk) not in repr(found)
+
+
+def test_keys_and_ledger(tmp_path: Path) -> None:
+    generate(tmp_path)
+    keys = {
+        "CELERYTRAIL_SEAL_PUBLIC_KEY_FILE": str(tmp_path / PUBLIC_FILE),
+        "CELERYTRAIL_SEAL_PSK_FILE": str(tmp_path / PSK_FILE),
+    }
+    found = config(**keys, CELERYTRAIL_LEDGER_ID="0B9F3C1E-0000-4000-8000-000000000001").sealing
+    assert found is not None
+    assert found.ledger_id == "0b9f3c1e-0000-4000-8000-000000000001"
+    with pytest.raises(ConfigError, match="CELERYTRAIL_LEDGER_ID"):
+        config(**keys, CELERYTRAIL_LEDGER_ID="mine")
+    with pytest.raises(ConfigError, match="CELERYTRAIL_SEAL_PSK_FILE"):
+        config(**{**keys, "CELERYTRAIL_SEAL_PSK_FILE": str(tmp_path / PUBLIC_FILE)})
+    with pytest.raises(ConfigError, match="CELERYTRAIL_SEAL_PUBLIC_KEY_FILE"):
+        config(**{**keys, "CELERYTRAIL_SEAL_PUBLIC_KEY_FILE": str(tmp_path / PSK_FILE)})
+
+
+def test_redaction_settings_add_up(tmp_path: Path) -> None:
+    file = tmp_path / "redaction.json"
+    file.write_text(json.dumps({"keys": ["c"], "patterns": ["Z+"], "args": {"t": [1]}}))
+    rules = config(
+        CELERYTRAIL_REDACT_KEYS="a, b",
+        CELERYTRAIL_REDACT_PATTERNS="X+\nY+",
+        CELERYTRAIL_REDACT_ARGS="t:0,2; u:5",
+        CELERYTRAIL_REDACTION=str(file),
+        CELERYTRAIL_MAX_SHOWN_BYTES="1000",
+    ).rules
+    assert rules.names == ("a", "b", "c")
+    assert [p.pattern for p in rules.patterns] == ["X+", "Y+", "Z+"]
+    assert rules.positions == {"t": {0, 1, 2}, "u": {5}}
+    assert rules.shown_bytes == 1000
+    for wrong in ("[]", '{"other": 1}', '{"args": {"t": ["x"]}}', "{"):
+        file.write_text(wrong)
+        with pytest.raises(ConfigError, match="CELERYTRAIL_REDACTION="):
+            config(CELERYTRAIL_REDACTION=str(file))
