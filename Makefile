@@ -68,8 +68,9 @@ generate: venv ## Write the generated files: sql/schema.sql, sql/catalog.json
 verify-generated: venv ## Check that the generated files are what would be written
 	@$(BIN)/python -m celerytrail.examples.generated verify
 
-bench: venv ## Measure what it costs; prints one table
-	@$(BIN)/python -m tests.bench.table $(ARGS)
+bench: venv ## Measure what it costs: the agent beside others, the sink with and without chain
+	@$(BIN)/python tests/bench/agent_cost.py $(ARGS)
+	@$(BIN)/python tests/bench/sink_transaction.py $(ARGS)
 
 constraints: venv ## Resolve all dependencies again and write the constraints files
 	@.ci/constraints $(BIN)/uv constraints.txt --all-extras --group dev

@@ -1282,6 +1282,16 @@ BEGIN
             RETURN NEXT format('settings of %s in this database', login);
         END IF;
 
+        -- Viewers speak as this role, so its password is held to what it was when it was first seen.
+        IF login = 'celerytrail_grafana' AND can_read_passwords THEN
+            EXECUTE $sql$
+                INSERT INTO celerytrail_admin.role_logins (role_name, verifier, set_by)
+                SELECT a.rolname, a.rolpassword, 'first seen'
+                FROM pg_catalog.pg_authid a
+                WHERE a.oid = $1 AND a.rolpassword LIKE 'SCRAM-SHA-256$%'
+                ON CONFLICT DO NOTHING
+            $sql$ USING role_id;
+        END IF;
         FOR one IN SELECT l.verifier FROM celerytrail_admin.role_logins l WHERE l.role_name = login LOOP
             changed := true;
             IF can_read_passwords THEN
@@ -2241,7 +2251,7 @@ ALTER TABLE celerytrail_admin.role_logins OWNER TO postgres;
 
 -- Name: TABLE role_logins; Type: COMMENT; Schema: celerytrail_admin; Owner: postgres
 
-COMMENT ON TABLE celerytrail_admin.role_logins IS 'The SCRAM verifier of each role whose password was set by `celerytrail maintain --set-passwords`. Never a password.';
+COMMENT ON TABLE celerytrail_admin.role_logins IS 'The SCRAM verifier of each role whose password was set by `celerytrail maintain --set-passwords`, and of Grafana''s as first seen. Never a password.';
 
 -- Name: role_settings; Type: TABLE; Schema: celerytrail_admin; Owner: postgres
 
@@ -3171,7 +3181,6 @@ GRANT USAGE ON SCHEMA celerytrail_admin TO celerytrail_maintainer;
 -- Name: SCHEMA celerytrail_views; Type: ACL; Schema: -; Owner: celerytrail_owner
 
 GRANT USAGE ON SCHEMA celerytrail_views TO celerytrail_grafana;
-GRANT USAGE ON SCHEMA celerytrail_views TO celerytrail_verifier;
 
 -- Name: LANGUAGE plpgsql; Type: ACL; Schema: -; Owner: postgres
 
@@ -3664,67 +3673,45 @@ GRANT SELECT ON TABLE celerytrail_admin.role_settings TO celerytrail_owner;
 -- Name: TABLE actions; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.actions TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.actions TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.actions TO celerytrail_maintainer;
 
 -- Name: TABLE chain_state; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.chain_state TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.chain_state TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.chain_state TO celerytrail_maintainer;
 
 -- Name: TABLE groups; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.groups TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.groups TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.groups TO celerytrail_maintainer;
 
 -- Name: TABLE missing_events; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.missing_events TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.missing_events TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.missing_events TO celerytrail_maintainer;
 
 -- Name: TABLE payloads; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.payloads TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.payloads TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.payloads TO celerytrail_maintainer;
 
 -- Name: TABLE runs; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.runs TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.runs TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.runs TO celerytrail_maintainer;
 
 -- Name: TABLE spans; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.spans TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.spans TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.spans TO celerytrail_maintainer;
 
 -- Name: TABLE streams; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.streams TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.streams TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.streams TO celerytrail_maintainer;
 
 -- Name: TABLE tasks; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.tasks TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.tasks TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.tasks TO celerytrail_maintainer;
 
 -- Name: TABLE verifications; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.verifications TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.verifications TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.verifications TO celerytrail_maintainer;
 
 -- Name: TABLE workers; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.workers TO celerytrail_grafana;
-GRANT SELECT ON TABLE celerytrail_views.workers TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail_views.workers TO celerytrail_maintainer;
 
 -- PostgreSQL database dump complete

@@ -97,7 +97,7 @@ def _demo(options: DemoOptions, once: bool) -> int:
     from celerytrail.examples.demo.watch import watch
     from celerytrail.examples.embedded.errors import EmbeddedServerError
 
-    # SIGTERM is a Ctrl-C: both unwind, so that whoever started something stops it.
+    # The others are a Ctrl-C too: all unwind, so that whoever started something stops it.
     _on_signals(signal.default_int_handler)
     began = time.monotonic()
     try:
@@ -134,11 +134,13 @@ def _report(summary: Summary, as_json: bool) -> int:
 
 
 def _say(text: str) -> None:
-    click.echo(f"demo: {text}", err=True)
+    # A terminal that was closed must not keep us from stopping what we started.
+    with suppress(OSError):
+        click.echo(f"demo: {text}", err=True)
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, handler)
 
 

@@ -49,8 +49,14 @@ def rates(before: Observation | None, now: Observation) -> Rates:
 
 def render(observation: Observation, sent: int, rate: Rates) -> RenderableType:
     """Return the whole view. ``sent`` is how many tasks the workload wrote down."""
-    tables = Columns([states_table(observation), slowest_table(observation)], padding=(0, 3))
-    return Group(headline(observation, sent, rate), tables, failures_table(observation))
+    tables = [slowest_table(observation), failures_table(observation)]
+    # The longest last: a small terminal cuts the end off.
+    return Group(
+        headline(observation, sent, rate),
+        Columns(tables, padding=(0, 3)),
+        Text(),
+        states_table(observation),
+    )
 
 
 def headline(observation: Observation, sent: int, rate: Rates) -> Text:

@@ -18,7 +18,7 @@ from celerytrail.exporter.attributes import PAYLOAD_EVENT_NAME
 from celerytrail.exporter.commitment import commit
 from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
 from celerytrail.exporter.shipper.identity import Identity
-from celerytrail.exporter.shipper.otlp_bytes import LOG, constant_text, integer, text, true
+from celerytrail.exporter.shipper.otlp_bytes import LOG, constant_text, field, integer, text, true
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import SegmentHeader
@@ -28,6 +28,8 @@ DEFAULT_BODY_BYTES = 256 * 1024
 MAX_CONTAINER_BYTES = 512 * 1024
 """A body over the first, or a container over the second, is not kept; a receiver takes no more."""
 
+# LogRecord.event_name; the official classes know it since opentelemetry-proto 1.5 only.
+_EVENT_NAME = field(12, PAYLOAD_EVENT_NAME.encode())
 _MESSAGE_STEPS = frozenset(("sent", "send_failed", "received"))
 _JSON = frozenset(("application/json", "json"))
 
@@ -220,7 +222,6 @@ class _ItemMaker:
         log_record = LogRecord(
             time_unix_nano=self._identity.event_time,
             observed_time_unix_nano=self._identity.event_time,
-            event_name=PAYLOAD_EVENT_NAME,
             trace_id=self._identity.trace_id,
             span_id=self._identity.span_id,
             body=AnyValue(bytes_value=body)
@@ -231,7 +232,7 @@ class _ItemMaker:
             kind,
             commitment,
             None if redacted is None else body,
-            b"".join((log_record.SerializeToString(), *attributes)),
+            b"".join((log_record.SerializeToString(), _EVENT_NAME, *attributes)),
         )
 
 

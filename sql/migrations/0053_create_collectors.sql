@@ -1,4 +1,4 @@
--- Lets the maintainer remove what nobody needs: payloads that no span names, old quarantine. Takes its rights to read them.
+-- Lets the maintainer remove what nobody needs: payloads that no span names, old quarantine. Takes rights that no role needs.
 -- Safe: an index on receive time, built while no more is stored than a migration may wait for; new functions.
 
 SET LOCAL ROLE celerytrail_owner;
@@ -126,4 +126,6 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE USAGE ON SCHEMA celerytrail_views FROM celerytrail_maintainer;
+-- The views are Grafana's: they show arguments and results, which neither verifying nor maintaining needs.
+REVOKE ALL ON ALL TABLES IN SCHEMA celerytrail_views FROM celerytrail_maintainer, celerytrail_verifier;
+REVOKE USAGE ON SCHEMA celerytrail_views FROM celerytrail_maintainer, celerytrail_verifier;

@@ -204,6 +204,19 @@ def test_a_row_that_is_changed_and_changed_back_was_seen(
     assert demo.summary["chain"] == "broken"
 
 
+def test_a_task_that_the_workload_wrote_down_and_nobody_stored_is_missing(
+    directory: Path, demos: list[Demo]
+) -> None:
+    demo = Demo(directory, "--once", "--json", "--orders", "1", "--timeout", "15")
+    demos.append(demo)
+    demo.wait_until_it_says("starting publisher")
+    with (directory / "record.jsonl").open("a") as record:
+        record.write('{"what": "sent", "id": "never-sent", "task": "", "retries": 0}\n')
+    assert demo.wait() == 1
+    assert demo.summary["tasks_stored"] == demo.summary["tasks_sent"] - 1
+    assert "1 tasks are not in the ledger" in demo.err.read_text()
+
+
 def test_ctrl_c_stops_everything_and_is_no_error(directory: Path, demos: list[Demo]) -> None:
     demo = Demo(directory, "--json")
     demos.append(demo)

