@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 import time
 from collections import deque
@@ -47,6 +48,7 @@ class OtlpReceiver:
     decide: Callable[[str, Any], int] | None = None
     refuse: Callable[[Any], int] | None = None
     retry_after: str | None = None
+    tls: ssl.SSLContext | None = None
     seen: list[Seen] = field(default_factory=list)
     taken: list[Any] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
@@ -56,7 +58,8 @@ class OtlpReceiver:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> OtlpReceiver:
         receiver = self
@@ -78,6 +81,10 @@ class OtlpReceiver:
                 """A shipper that was killed in the middle of a request is no news."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 

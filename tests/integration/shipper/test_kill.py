@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,22 @@ from celerytrail.exporter.shipper.key_files import (
     read_private_key,
     read_psk,
 )
-from tests.integration.shipper.receiver import OtlpReceiver, attributes, until
+from tests.integration.shipper.receiver import CUT_AFTER_TAKING, OtlpReceiver, attributes, until
 from tests.integration.shipper.shippers import ship_once, shipping
 from tests.integration.shipper.test_shipping import check_complete
 from tests.unit.shipper.segments import STREAM, stream, write_stream
 
 KILLS = 15
 COUNT = 600
+
+
+def decide(receiver: OtlpReceiver, wanted: int, then: int, path: str, message: Any) -> int:
+    """Answer requests before the wanted one, and cut that one off."""
+    return 200 if len(receiver.seen) + 1 < wanted else then
+
+
+def arrived(receiver: OtlpReceiver, count: int) -> bool:
+    return len(receiver.seen) >= count
 
 
 def test_killed_at_many_points_it_sends_the_same_bytes_again(tmp_path: Path) -> None:
@@ -38,15 +48,13 @@ def test_killed_at_many_points_it_sends_the_same_bytes_again(tmp_path: Path) -> 
             # Killed while a request waits for its answer, after it was taken or before: requests of
             # logs and of spans in turn, since each round gets one further.
             before = len(receiver.seen)
-            taken_first = kill % 2 == 0
             wanted = before + 1 + kill % 4
 
-            def decide(path: str, message: Any, wanted: int = wanted) -> int:
-                return 200 if len(receiver.seen) + 1 < wanted else (-3 if taken_first else 503)  # noqa: B023
-
-            receiver.decide = decide
+            receiver.decide = partial(
+                decide, receiver, wanted, CUT_AFTER_TAKING if kill % 2 else 503
+            )
             with shipping(spool, receiver.url, **settings) as shipper:
-                until(lambda wanted=wanted: len(receiver.seen) >= wanted, f"request {wanted}")
+                until(partial(arrived, receiver, wanted), f"request {wanted}")
                 shipper.process.kill()
                 shipper.process.wait()
         receiver.decide = None

@@ -34,7 +34,6 @@ from tests.unit.shipper.segments import (
     request,
     sent,
     trail,
-    values,
     write_segment,
 )
 
@@ -229,7 +228,11 @@ def test_a_body_of_another_kind_is_shown_by_celerys_repr(tmp_path: Path) -> None
 
 
 def test_a_reception_shows_the_message_only_when_its_send_was_not_seen(tmp_path: Path) -> None:
-    fields = {"headers": headers(), "content_type": "application/json", "routing_key": "q"}
+    fields: dict[str, Any] = {
+        "headers": headers(),
+        "content_type": "application/json",
+        "routing_key": "q",
+    }
     logs, said = ship(tmp_path / "s.seg", record("received", 2, trail=trail(), **fields))
     assert logs == {}
     assert "celerytrail.body.withheld" not in said
@@ -275,13 +278,13 @@ def test_every_kind_is_one_of_the_table(tmp_path: Path) -> None:
     kinds = {kind.name for kind in PAYLOAD_KINDS}
     for step in ("sent", "failed", "unknown"):
         fields: dict[str, Any] = {"exception": "x"} if step != "sent" else {}
-        item = (
-            Record.from_tuple(sent(2, "t", headers=headers(stamps={"a": 1})))
-            if step == "sent"
-            else Record.from_tuple(
-                values(step, 2, **fields, **({"headers": headers()} if step == "unknown" else {"request": request()}))
+        if step == "sent":
+            item = sent_record(headers=headers(stamps={"a": 1}))
+        else:
+            about: dict[str, Any] = (
+                {"headers": headers()} if step == "unknown" else {"request": request()}
             )
-        )  # fmt: skip
+            item = record(step, 2, **fields, **about)
         logs, _ = ship(tmp_path / "s.seg", item)
         assert set(logs) <= kinds
         assert logs

@@ -235,7 +235,7 @@ def test_a_group() -> None:
 def test_the_other_steps_are_points(
     step: str, fields: dict[str, Any], name: str, expected: dict[str, Any]
 ) -> None:
-    more = {"trail": trail()} if "trail" in LAYOUTS[step] else {}
+    more: dict[str, Any] = {"trail": trail()} if "trail" in LAYOUTS[step] else {}
     span, said = build(record(step, 5, **fields, **more))
     assert (span.name, span.kind, span.span_id) == (name, Span.SPAN_KIND_INTERNAL, point(5))
     assert span.start_time_unix_nano == span.end_time_unix_nano == NOW
