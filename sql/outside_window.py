@@ -120,7 +120,7 @@ def _links(
             faults.add(Fault.GAP, expected, detail=f"links {expected} to {n - 1} are missing")
         elif stored_prev != prev:
             faults.add(Fault.NOT_NEXT, n, batch_id)
-        if False:
+        if linked_at < last_time:
             faults.add(Fault.TIME_BACK, n, batch_id)
         yield _block(fields, window, n, batch_id, linked_at, faults), batch_id
         expected, prev, last_time = n + 1, stored_hash, linked_at

@@ -89,9 +89,6 @@ class Shipper:
             if not self._patience.stopping:
                 raise
             _log.warning("the rest stays in the spool, in %s: %s", self.reader.directory, exc)
-        finally:
-            # Written, though not delivered: the next shipper takes it along.
-            self._own.close()
 
     def drain(self) -> None:
         """Ship what is there, and then the shipper's own goodbye.
@@ -139,7 +136,11 @@ class Shipper:
         return self.reader.everything_acknowledged() and not self._somebody_writes()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Say goodbye and let go of the connections.
+
+        What the shipper had to say itself and could not deliver stays in the spool for the next one.
+        """
+        self._own.close()
         self.transport.close()
 
     def _somebody_writes(self) -> bool:

@@ -85,6 +85,14 @@ def test_a_rewrite_is_clean_inside_and_broken_against_the_kept_head(chained: Cha
     assert [(bad.fault, bad.n) for bad in found.bad] == [(Fault.OFF_CHAIN, 6)]
 
 
+def test_a_count_that_does_not_add_up_is_found_even_where_it_was_hashed_again(
+    chained: ChainedLedger,
+):
+    batch = "(SELECT batch_id FROM celerytrail.chain WHERE n = 2)"
+    chained.tamper(f"UPDATE celerytrail.blocks SET cnt = 3 WHERE batch_id = {batch};;{REWRITE}")
+    assert [(bad.fault, bad.n) for bad in chained.verify().bad] == [(Fault.BODY, 2)]
+
+
 def test_a_rewrite_that_changes_nothing_is_no_rewrite(chained: ChainedLedger):
     kept = chained.verify().heads
     chained.tamper(REWRITE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,21 @@ def test_make_targets_in_the_documents_exist() -> None:
     for document in DOCUMENTS:
         told = re.findall(r"(?:^|[`$] ?)make ([a-z0-9-]+)", document.read_text(), re.MULTILINE)
         assert set(told) <= targets, document.name
+
+
+def test_settings_in_the_documents_are_those_that_the_code_reads() -> None:
+    setting = re.compile(r"CELERYTRAIL_[A-Z]+(?:_[A-Z]+)*")
+    documented = set(setting.findall((ROOT / "docs" / "configuration.md").read_text()))
+    read = {
+        name
+        for folder in ("exporter", "sql")
+        for source in (ROOT / folder).rglob("*.py")
+        for name in setting.findall(source.read_text())
+    }
+    assert documented == read - {"CELERYTRAIL_SINK"}  # the prefix alone
+
+
+def test_every_subcommand_is_told_of() -> None:
+    said = "\n".join(document.read_text() for document in DOCUMENTS)
+    for point in entry_points(group="celerytrail.commands"):
+        assert re.search(rf"celerytrail {point.name}\b", said), point.name

@@ -29,9 +29,9 @@ SEEN = Observation(
 )  # fmt: skip
 
 
-def text_of(observation: Observation, rate: Rates = Rates(0, 0)) -> str:
+def text_of(observation: Observation) -> str:
     console = Console(file=StringIO(), width=150)
-    console.print(render(observation, 13, rate))
+    console.print(render(observation, 13, Rates(0, 0)))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
