@@ -21,7 +21,7 @@ from celerytrail.exporter.sealed import (
     key_id,
     wrap_data_key,
 )
-from celerytrail.exporter.spool.reader import replace_file
+from celerytrail.exporter.spool.atomic_file import replace_file
 from celerytrail.exporter.spool.segment import WRAP_SUFFIX, SegmentHeader
 
 _log = logging.getLogger(__name__)

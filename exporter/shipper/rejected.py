@@ -9,7 +9,7 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
-from celerytrail.exporter.spool.reader import replace_file
+from celerytrail.exporter.spool.atomic_file import replace_file
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ everything in them is acknowledged.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import logging
 import os
@@ -18,22 +17,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from celerytrail.exporter.spool.cursor import Cursor
 from celerytrail.exporter.spool.errors import SpoolDirectoryError, SpoolFormatError
-from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import (
     ACK_SUFFIX,
-    FRAME_HEAD,
     MAGIC,
-    MAX_PAYLOAD_BYTES,
     WRAP_SUFFIX,
     SegmentHeader,
-    Torn,
-    decode_record,
     parse_segment_name,
-    read_frame,
     read_header,
-    scan,
 )
+from celerytrail.exporter.spool.segment_tail import SpooledRecord, is_locked, read_tail
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +35,6 @@ _GOODBYE = "stream_closed"
 _HEADER_BYTES = 256 * 1024
 STRAY_LOCK_SECONDS = 5.0
 """How long a segment that has a successor may stay locked before it counts as left."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpooledRecord:
-    """One record as it was read, and how many bytes it takes in the spool."""
-
-    record: Record
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +173,8 @@ class SpoolReader:
         segment = stream.segments[parsed[1]]
         segment.acknowledged = chunk.end
         stream.acknowledged_seq = max(stream.acknowledged_seq, chunk.last_seq)
-        cursor = f"{chunk.end} {chunk.last_seq} {chunk.torn_bytes} {int(chunk.closed)}\n"
-        self._replace(_beside(chunk.path, ACK_SUFFIX), cursor.encode())
+        cursor = Cursor(chunk.end, chunk.last_seq, chunk.torn_bytes, chunk.closed)
+        self._store(_beside(chunk.path, ACK_SUFFIX), cursor)
 
     def rewind(self) -> None:
         """Forget what was read but not acknowledged, so that it is read again."""
@@ -250,7 +236,7 @@ class SpoolReader:
     def has_living_writer(self, *, besides: frozenset[str] = frozenset()) -> bool:
         """Tell whether some process has a segment open, other than the streams ``besides``."""
         return any(
-            not segment.finished and _is_locked(segment.path)
+            not segment.finished and is_locked(segment.path)
             for stream in self._streams.values()
             if stream.stream_id not in besides
             for segment in stream.segments.values()
@@ -267,13 +253,13 @@ class SpoolReader:
 
     def _adopt(self, stream: _Stream, path: Path, number: int) -> _Segment:
         segment = _Segment(path, number)
-        cursor = _read_cursor(_beside(path, ACK_SUFFIX))
+        cursor = Cursor.read(_beside(path, ACK_SUFFIX))
         if cursor is not None:
-            segment.read = segment.acknowledged = cursor[0]
-            stream.last_seq = max(stream.last_seq, cursor[1])
-            stream.acknowledged_seq = max(stream.acknowledged_seq, cursor[1])
-            stream.torn_bytes = max(stream.torn_bytes, cursor[2])
-            stream.closed = stream.closed or cursor[3]
+            segment.read = segment.acknowledged = cursor.offset
+            stream.last_seq = max(stream.last_seq, cursor.last_seq)
+            stream.acknowledged_seq = max(stream.acknowledged_seq, cursor.last_seq)
+            stream.torn_bytes = max(stream.torn_bytes, cursor.torn_bytes)
+            stream.closed = stream.closed or cursor.closed
         return segment
 
     def _read_segment(
@@ -290,17 +276,20 @@ class SpoolReader:
             return None
         try:
             size = os.fstat(descriptor).st_size
-            if segment.header is None and not self._read_header(stream, segment, descriptor):
+            header = segment.header or self._read_header(stream, segment, descriptor)
+            if header is None:
                 if left:
                     self._give_up(stream, segment, size)
                 return None
             return self._read_records(
-                stream, segment, descriptor, size, left, max_records, max_bytes
+                stream, segment, header, descriptor, size, left, max_records, max_bytes
             )
         finally:
             os.close(descriptor)
 
-    def _read_header(self, stream: _Stream, segment: _Segment, descriptor: int) -> bool:
+    def _read_header(
+        self, stream: _Stream, segment: _Segment, descriptor: int
+    ) -> SegmentHeader | None:
         try:
             header, first = read_header(os.pread(descriptor, _HEADER_BYTES, 0))
         except SpoolFormatError as exc:
@@ -308,13 +297,13 @@ class SpoolReader:
             known = stream.header or _header_of_any(stream)
             if known is None:
                 _log.debug("segment %s: %s", segment.path.name, exc)
-                return False
+                return None
             header, first = known, len(MAGIC)
         segment.header = stream.header = header
         segment.read = max(segment.read, first)
         segment.acknowledged = max(segment.acknowledged, first)
         stream.last_seq = max(stream.last_seq, header.first_seq - 1)
-        return True
+        return header
 
     def _give_up(self, stream: _Stream, segment: _Segment, size: int) -> None:
         # Without a header there is no telling whose records these are, and no secret to protect
@@ -332,80 +321,45 @@ class SpoolReader:
         self,
         stream: _Stream,
         segment: _Segment,
+        header: SegmentHeader,
         descriptor: int,
         size: int,
         left: bool,
         max_records: int,
         max_bytes: int,
     ) -> Chunk | None:
-        start = segment.read
-        if start >= size:
+        if segment.read >= size:
             segment.finished = left
             return None
-        data = os.pread(descriptor, min(size - start, max(max_bytes, FRAME_HEAD.size)), start)
-        records: list[SpooledRecord] = []
-        offset = 0
-        while len(records) < max_records:
-            frame = read_frame(data, offset)
-            if frame is not None:
-                self._take(stream, frame.payload, frame.end - frame.start, records)
-                offset = frame.end
-                continue
-            if records or start + offset >= size:
-                break
-            # Nothing whole at the start: a record longer than asked for, a torn one, or one that
-            # is being written just now.
-            wanted = min(size - start, _claimed(data, offset))
-            if len(data) < wanted:
-                data = os.pread(descriptor, wanted, start)
-                continue
-            if not left:
-                # Frames inside a record's own bytes would be taken for records: wait for the rest.
-                break
-            if len(data) < size - start:
-                data = os.pread(descriptor, size - start, start)
-            torn = next(scan(data, offset))
-            if not isinstance(torn, Torn):
-                continue
-            stream.torn_bytes += torn.end - torn.start
-            _log.warning(
-                "segment %s: %d torn bytes skipped at offset %d",
-                segment.path.name,
-                torn.end - torn.start,
-                start + torn.start,
-            )
-            offset = torn.end
-            if torn.at_tail:
-                break
-        if offset == 0 or segment.header is None:
+        tail = read_tail(
+            descriptor,
+            segment.path.name,
+            segment.read,
+            size,
+            left=left,
+            max_records=max_records,
+            max_bytes=max_bytes,
+        )
+        if tail.end == segment.read:
             return None
-        segment.read = start + offset
+        segment.read = tail.end
+        self.unreadable_records += tail.unreadable
+        stream.torn_bytes += tail.torn_bytes
+        for item in tail.records:
+            stream.last_seq = max(stream.last_seq, item.record.seq)
+            stream.closed = stream.closed or item.record.step.name == _GOODBYE
         return Chunk(
             segment.path,
-            segment.header,
-            tuple(records),
+            header,
+            tuple(tail.records),
             segment.read,
             stream.last_seq,
             stream.torn_bytes,
             stream.closed,
         )
 
-    def _take(
-        self, stream: _Stream, payload: bytes, size: int, records: list[SpooledRecord]
-    ) -> None:
-        try:
-            record = Record.from_tuple(decode_record(payload))
-        except (SpoolFormatError, ValueError) as exc:
-            # A newer agent's step: its number stays missing at the receiver, where it shows.
-            self.unreadable_records += 1
-            _log.error("stream %s: a record is skipped: %s", stream.stream_id, exc)
-            return
-        stream.last_seq = max(stream.last_seq, record.seq)
-        stream.closed = stream.closed or record.step.name == _GOODBYE
-        records.append(SpooledRecord(record, size))
-
     def _is_left(self, stream: _Stream, segment: _Segment) -> bool:
-        if not _is_locked(segment.path):
+        if not is_locked(segment.path):
             # A writer locks the next segment before it leaves this one, so the next one is to be
             # seen now; without this look its stream would be taken for ended.
             if segment.number == max(stream.segments, default=segment.number):
@@ -422,8 +376,8 @@ class SpoolReader:
 
     def _hand_over(self, stream: _Stream, successor: _Segment) -> None:
         if successor.acknowledged == 0 or successor.header is None:
-            cursor = f"0 {stream.acknowledged_seq} {stream.torn_bytes} 0\n"
-            self._replace(_beside(successor.path, ACK_SUFFIX), cursor.encode())
+            cursor = Cursor(0, stream.acknowledged_seq, stream.torn_bytes, False)
+            self._store(_beside(successor.path, ACK_SUFFIX), cursor)
 
     def _delete(self, stream: _Stream, segment: _Segment) -> None:
         # The segment goes first: its cursor without it is litter, it without its cursor is a resend.
@@ -438,9 +392,9 @@ class SpoolReader:
                 _log.warning("%s cannot be deleted: %s", path, exc.strerror)
         stream.segments.pop(segment.number, None)
 
-    def _replace(self, path: Path, content: bytes) -> None:
+    def _store(self, path: Path, cursor: Cursor) -> None:
         try:
-            replace_file(path, content)
+            cursor.write(path)
         except OSError as exc:
             now = self._clock()
             if self._ack_failed_at is None or now - self._ack_failed_at >= 60:
@@ -453,49 +407,11 @@ class SpoolReader:
                 )
 
 
-def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Replace a file of mode 0600 in one step: a reader sees the old or the new content.
-
-    With ``durable`` the content is on the disk when this returns. Raises OSError.
-    """
-    unnamed = path.with_name(path.name + ".tmp")
-    descriptor = os.open(
-        unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-    )
-    try:
-        try:
-            written = os.write(descriptor, content)
-            if written != len(content):
-                raise OSError(28, "No space left on device")
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(unnamed, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unnamed.unlink()
-        raise
-    if durable:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
-
 def _header_of_any(stream: _Stream) -> SegmentHeader | None:
     for segment in stream.in_order():
         with contextlib.suppress(OSError, SpoolFormatError), segment.path.open("rb") as file:
             return read_header(file.read(_HEADER_BYTES))[0]
     return None
-
-
-def _claimed(data: bytes, offset: int) -> int:
-    if len(data) - offset < FRAME_HEAD.size:
-        return FRAME_HEAD.size
-    length = int(FRAME_HEAD.unpack_from(data, offset)[0])
-    return offset + FRAME_HEAD.size + (length if length <= MAX_PAYLOAD_BYTES else 0)
 
 
 def _beside(path: Path, suffix: str) -> Path:
@@ -507,28 +423,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _read_cursor(path: Path) -> tuple[int, int, int, bool] | None:
-    try:
-        parts = path.read_text("ascii").split()
-        offset, last_seq, torn_bytes, closed = (int(part) for part in parts)
-    except (OSError, ValueError):
-        return None  # never written, or lost with a crash: everything is sent again
-    if offset < 0:
-        return None
-    return offset, last_seq, torn_bytes, bool(closed)
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

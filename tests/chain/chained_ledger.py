@@ -33,7 +33,7 @@ END LOOP; END $$;
 """
 TRIGGERS_BACK = """
 DO $$ DECLARE one record; BEGIN
-FOR one IN SELECT * FROM triggers t WHERE to_regclass(t.relation::text) IS NOT NULL LOOP
+FOR one IN SELECT t.* FROM triggers t JOIN pg_class c ON c.oid = t.relation LOOP
     EXECUTE format('ALTER TABLE ONLY %s ENABLE %s TRIGGER %I', one.relation,
         CASE one.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, one.tgname);
 END LOOP; END $$;

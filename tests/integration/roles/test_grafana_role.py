@@ -172,20 +172,6 @@ def test_sealed_bodies_and_salts_are_not_in_the_views(ledger_database: LedgerDat
     assert "sealed-secret" not in text
 
 
-def test_a_condition_of_the_reader_runs_after_the_view_has_chosen(
-    ledger_database: LedgerDatabase,
-) -> None:
-    """A sealed body cannot be seen through the error that a condition raises about it."""
-    sealed = payload("task-1", "body", body=b"\xff\xfe not text")
-    with ledger_database.ledger() as ledger:
-        ledger.write_payloads(ledger_database.token, [payload_in_order(sealed)])
-    with ledger_database.connect("grafana") as grafana:
-        rows = grafana.execute(
-            "SELECT kind FROM celerytrail_views.payloads WHERE content::json IS NOT NULL"
-        ).fetchall()
-    assert rows == []
-
-
 def test_what_a_reader_has_no_use_for_is_refused(ledger_database: LedgerDatabase) -> None:
     """With the session's read-only mode lifted, which is no boundary."""
     statements = [

@@ -41,7 +41,7 @@ def changes(database: LedgerDatabase) -> list[str]:
     for table, column in tables:
         statements += [
             f"INSERT INTO {table} ({column}) VALUES (NULL)",
-            f"UPDATE {table} SET {column} = {column}",
+            f"UPDATE {table} SET {column} = DEFAULT",
             f"DELETE FROM {table}",
             f"TRUNCATE {table}",
             f"DROP TABLE {table}",

@@ -110,7 +110,7 @@ def test_a_ledger_table_cannot_be_changed(ledger_database: LedgerDatabase) -> No
             f"celerytrail.{table}",
         )
         statements += [
-            f"UPDATE celerytrail.{table} SET {column} = {column}",
+            f"UPDATE celerytrail.{table} SET {column} = DEFAULT",
             f"DELETE FROM celerytrail.{table}",
             f"TRUNCATE celerytrail.{table}",
             f"ALTER TABLE celerytrail.{table} DISABLE TRIGGER ALL",

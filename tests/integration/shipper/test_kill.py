@@ -21,7 +21,7 @@ from tests.integration.shipper.shippers import ship_once, shipping
 from tests.integration.shipper.test_shipping import check_complete
 from tests.unit.shipper.segments import STREAM, stream, write_stream
 
-KILLS = 15
+KILLS = 50
 COUNT = 600
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from celerytrail.exporter.attributes import STEP_BY_NAME
-from celerytrail.exporter.spool.reader import Chunk, SpooledRecord
+from celerytrail.exporter.spool.reader import Chunk
 from celerytrail.exporter.spool.record import HEADERS, LAYOUTS, REQUEST, Record
 from celerytrail.exporter.spool.segment import SegmentHeader, encode_record, segment_name
+from celerytrail.exporter.spool.segment_tail import SpooledRecord
 
 STREAM = "0123456789abcdef0123456789abcdef"
 NOW = 1_790_000_000_000_000_000

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from celerytrail.exporter.spool.atomic_file import replace_file
 from celerytrail.exporter.spool.errors import SpoolDirectoryError
-from celerytrail.exporter.spool.reader import Chunk, SpoolReader, replace_file
+from celerytrail.exporter.spool.reader import Chunk, SpoolReader
 from celerytrail.exporter.spool.segment import encode_frame, encode_record
 from tests.unit.shipper.segments import (
     HEADER,
