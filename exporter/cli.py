@@ -22,7 +22,7 @@ EXTRAS = {
 SUMMARIES = {
     "demo": "Run the whole pipeline on this machine with an example application.",
     "keys": "Make and show the keys that seal message bodies.",
-    "maintain": "Keep partitions, retention and sessions of the database in order.",
+    "maintain": "Keep partitions, roles and sessions of the database in order.",
     "migrate": "Create or update the database schema.",
     "ship": "Deliver a spool directory to an OTLP endpoint.",
     "sink": "Receive spans and payloads and write them to the ledger.",

@@ -22,7 +22,7 @@ from tests.integration.shipper.test_shipping import check_complete
 from tests.unit.shipper.segments import STREAM, stream, write_stream
 
 KILLS = 50
-COUNT = 600
+COUNT = 40 * KILLS
 
 
 def decide(receiver: OtlpReceiver, wanted: int, then: int, path: str, message: Any) -> int:
