@@ -69,8 +69,7 @@ verify-generated: venv ## Check that the generated files are what would be writt
 	@$(BIN)/python -m celerytrail.examples.generated verify
 
 bench: venv ## Measure what it costs: the agent beside others, the sink with and without chain
-	@$(BIN)/python tests/bench/agent_cost.py $(ARGS)
-	@$(BIN)/python tests/bench/sink_transaction.py $(ARGS)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 constraints: venv ## Resolve all dependencies again and write the constraints files
 	@.ci/constraints $(BIN)/uv constraints.txt --all-extras --group dev
