@@ -39,7 +39,7 @@ def status() -> None:
         "namespace": deployment.namespace or "-",
         "service": deployment.service,
         "environment": deployment.environment or "-",
-        "endpoint": config.endpoint,
+        "endpoint": config.shown_endpoint,
         "token": "set" if config.token else "not set",
         "spool": str(config.spool_dir),
         "segments": f"{usage.segments} ({usage.bytes} of {config.spool_max_bytes} bytes)",

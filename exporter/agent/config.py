@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from celerytrail.exporter.agent.errors import AgentConfigError
 from celerytrail.exporter.deployment import Deployment
@@ -103,6 +104,16 @@ class AgentConfig:
             redaction=_path(redaction),
             endpoint_given=bool(endpoint or env.get("CELERYTRAIL_ENDPOINT")),
         )
+
+    @property
+    def shown_endpoint(self) -> str:
+        """Return scheme, host and port of the endpoint: the rest of a URL may hold a secret."""
+        try:
+            parts = urlsplit(self.endpoint)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return "(not a URL)"
+        return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
 def _spool_dir(

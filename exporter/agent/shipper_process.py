@@ -16,6 +16,7 @@ from celerytrail.exporter.spool.errors import SpoolError
 
 MODULE = "celerytrail.exporter.shipper"
 CHECK_NANOSECONDS = 10 * 1_000_000_000
+MAX_WAIT_NANOSECONDS = 600 * 1_000_000_000
 MAX_LOG_BYTES = 1024 * 1024
 
 
@@ -30,6 +31,7 @@ class ShipperProcess:
         self._config = config
         self._guard = guard
         self._started: subprocess.Popen[bytes] | None = None
+        self._failures = 0
         self.next_check = 0
 
     def after_fork(self) -> None:
@@ -52,7 +54,9 @@ class ShipperProcess:
         try:
             prepare_directory(directory)
             if self._started is not None and self._started.poll() is not None:
-                self._started = None
+                code, self._started = self._started.returncode, None
+                if self._failed(now, code):
+                    return
             if self._started is None and not shipper_is_running(directory):
                 self._started = self._spawn(directory)
         except (OSError, SpoolError, subprocess.SubprocessError) as exc:
@@ -61,6 +65,21 @@ class ShipperProcess:
                 "celerytrail: cannot start the shipper, events wait in the spool: %s",
                 exc,
             )
+
+    def _failed(self, now: int, code: int) -> bool:
+        # One that cannot begin will not begin ten seconds later either; a killed one will.
+        if code <= 0:
+            self._failures = 0
+            return False
+        self._failures = min(self._failures + 1, 6)
+        self.next_check = now + min(CHECK_NANOSECONDS << self._failures, MAX_WAIT_NANOSECONDS)
+        self._guard.warn(
+            "shipper",
+            "celerytrail: the shipper ended with %d, events wait in the spool: see %s",
+            code,
+            self._config.spool_dir / SHIPPER_LOG,
+        )
+        return True
 
     def let_go(self) -> None:
         """Stop expecting the shipper to end before this process does."""

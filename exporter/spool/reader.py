@@ -19,6 +19,7 @@ from pathlib import Path
 
 from celerytrail.exporter.spool.cursor import Cursor
 from celerytrail.exporter.spool.errors import SpoolDirectoryError, SpoolFormatError
+from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.segment import (
     ACK_SUFFIX,
     MAGIC,
@@ -106,7 +107,8 @@ class SpoolReader:
         self._clock = clock
         self._streams: dict[str, _Stream] = {}
         self._next_stream = ""
-        self._ack_failed_at: float | None = None
+        self._records_log = PacedLog(_log, clock=clock)
+        self._files_log = PacedLog(_log, 60.0, clock=clock)
 
     def refresh(self) -> None:
         """Look for new segments, and for segments that somebody else removed.
@@ -195,7 +197,7 @@ class SpoolReader:
                     break
                 if stream.torn_bytes:
                     self._hand_over(stream, successor)
-                self._delete(stream, segment)
+                self._delete(stream, segment)  # one that cannot be deleted is tried again
             else:
                 last = segments[-1]
                 if last.finished and last.acknowledged >= last.read:
@@ -211,11 +213,16 @@ class SpoolReader:
         return ended
 
     def forget(self, stream_id: str) -> None:
-        """Delete what is left of a stream that ended."""
-        stream = self._streams.pop(stream_id, None)
+        """Delete what is left of a stream that ended.
+
+        A stream with a segment that cannot be deleted stays among the ended ones: ask again.
+        """
+        stream = self._streams.get(stream_id)
         if stream is not None:
             for segment in stream.in_order():
                 self._delete(stream, segment)
+            if not stream.segments:
+                del self._streams[stream_id]
 
     def is_empty(self) -> bool:
         """Tell whether no segment is left in the directory, as of the last refresh."""
@@ -272,7 +279,12 @@ class SpoolReader:
         try:
             descriptor = os.open(segment.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as exc:
-            _log.warning("segment %s cannot be opened: %s", segment.path.name, exc.strerror)
+            self._files_log.say(
+                logging.WARNING,
+                "segment %s cannot be opened: %s",
+                segment.path.name,
+                exc.strerror,
+            )
             return None
         try:
             size = os.fstat(descriptor).st_size
@@ -339,6 +351,7 @@ class SpoolReader:
             left=left,
             max_records=max_records,
             max_bytes=max_bytes,
+            log=self._records_log,
         )
         if tail.end == segment.read:
             return None
@@ -381,30 +394,34 @@ class SpoolReader:
 
     def _delete(self, stream: _Stream, segment: _Segment) -> None:
         # The segment goes first: its cursor without it is litter, it without its cursor is a resend.
-        for path in (
-            segment.path,
-            _beside(segment.path, ACK_SUFFIX),
-            _beside(segment.path, WRAP_SUFFIX),
-        ):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as exc:
-                _log.warning("%s cannot be deleted: %s", path, exc.strerror)
+        # So both stay, here too, when it does not go.
+        if not self._unlink(segment.path):
+            return
+        self._unlink(_beside(segment.path, ACK_SUFFIX))
+        self._unlink(_beside(segment.path, WRAP_SUFFIX))
         stream.segments.pop(segment.number, None)
+
+    def _unlink(self, path: Path) -> bool:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            self._files_log.say(
+                logging.WARNING, "%s cannot be deleted: %s", path, exc.strerror or exc
+            )
+            return False
+        return True
 
     def _store(self, path: Path, cursor: Cursor) -> None:
         try:
             cursor.write(path)
         except OSError as exc:
-            now = self._clock()
-            if self._ack_failed_at is None or now - self._ack_failed_at >= 60:
-                self._ack_failed_at = now
-                _log.error(
-                    "cursor %s cannot be written: %s; delivery goes on, and after a restart its "
-                    "records are sent again",
-                    path,
-                    exc.strerror,
-                )
+            self._files_log.say(
+                logging.ERROR,
+                "cursor %s cannot be written: %s; delivery goes on, and after a restart its "
+                "records are sent again",
+                path,
+                exc.strerror,
+            )
 
 
 def _header_of_any(stream: _Stream) -> SegmentHeader | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from celerytrail.exporter.spool.errors import SpoolFormatError
+from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import (
     FRAME_HEAD,
@@ -18,8 +19,6 @@ from celerytrail.exporter.spool.segment import (
     read_frame,
     scan,
 )
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,13 @@ def read_tail(
     left: bool,
     max_records: int,
     max_bytes: int,
+    log: PacedLog,
 ) -> Tail:
     """Read records of an open segment of ``size`` bytes, from the offset ``start`` on.
 
     ``left`` says that nobody writes it any more. Then torn bytes are skipped and counted; else they
     are waited for, since the rest of a frame may still come. One record may be longer than
-    ``max_bytes``. ``name`` is for the log.
+    ``max_bytes``. ``name`` is for the ``log``.
     """
     tail = Tail([], start)
     data = os.pread(descriptor, min(size - start, max(max_bytes, FRAME_HEAD.size)), start)
@@ -62,7 +62,7 @@ def read_tail(
     while len(tail.records) < max_records:
         frame = read_frame(data, offset)
         if frame is not None:
-            _take(tail, frame.payload, frame.end - frame.start, name)
+            _take(tail, frame.payload, frame.end - frame.start, name, log)
             offset = frame.end
             continue
         if tail.records or start + offset >= size:
@@ -82,7 +82,8 @@ def read_tail(
         if not isinstance(torn, Torn):
             continue
         tail.torn_bytes += torn.end - torn.start
-        _log.warning(
+        log.say(
+            logging.WARNING,
             "segment %s: %d torn bytes skipped at offset %d",
             name,
             torn.end - torn.start,
@@ -96,11 +97,14 @@ def read_tail(
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a living writer holds a segment."""
+    """Tell whether a living writer holds a segment, or may hold it: where there is no telling."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        # Out of descriptors, say. Taken for dead, a writer that lives would lose its segment.
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
@@ -110,13 +114,13 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _take(tail: Tail, payload: bytes, size: int, name: str) -> None:
+def _take(tail: Tail, payload: bytes, size: int, name: str, log: PacedLog) -> None:
     try:
         record = Record.from_tuple(decode_record(payload))
     except (SpoolFormatError, ValueError) as exc:
         # A newer agent's step: its number stays missing at the receiver, where it shows.
         tail.unreadable += 1
-        _log.error("segment %s: a record is skipped: %s", name, exc)
+        log.say(logging.ERROR, "segment %s: a record is skipped: %s", name, exc)
         return
     tail.records.append(SpooledRecord(record, size))
 

@@ -37,6 +37,9 @@ SEGMENT_NANOSECONDS = 60 * 1_000_000_000
 RETRY_NANOSECONDS = 1_000_000_000
 """How long a writer that cannot write waits before it tries to open a segment again."""
 
+MAX_ASIDE = 10_000
+"""Records that wait while another thread opens the first segment."""
+
 NEW_SUFFIX = ".new"
 STALE_NEW_SECONDS = 600
 
@@ -184,6 +187,10 @@ class SpoolWriter:
 
     def _set_aside(self, code: int, now: int, fields: tuple[Any, ...]) -> None:
         # Either the disk is full, or another thread is opening the first segment just now.
+        if len(self._aside) >= MAX_ASIDE:
+            next(self._numbers)
+            self.lost += 1
+            return
         self._aside.append((code, now, fields))
         if not self._turn.locked() or self._retry_at:
             self._drain()

@@ -95,7 +95,7 @@ def announce(recorder: Recorder, app: Any) -> None:
         getattr(app, "main", None) or "celery",
         recorder.role.worker,
         recorder.config.spool_dir,
-        recorder.config.endpoint,
+        recorder.config.shown_endpoint,
     )
 
 

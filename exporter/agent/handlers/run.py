@@ -8,6 +8,7 @@ from typing import Any
 from celerytrail.exporter.agent.exceptions import class_name, message, original, traceback_text
 from celerytrail.exporter.agent.handlers.main_process import MainProcessHandlers
 from celerytrail.exporter.agent.recorder import Recorder
+from celerytrail.exporter.agent.result import result_value
 from celerytrail.exporter.agent.running import (
     CLOCK_NS,
     ENDED,
@@ -82,7 +83,7 @@ class RunHandlers:
             if code == _SUCCEEDED:
                 failure = _NOTHING
                 if self._capture_result:
-                    result = retval
+                    result = result_value(retval)
             else:
                 failure = run[EXCEPTION] or _failure_of(retval)
             trail, values = run[TRAIL_OF_RUN], run[REQUEST_OF_RUN]

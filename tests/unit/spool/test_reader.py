@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from celerytrail.exporter.spool.atomic_file import replace_file
 from celerytrail.exporter.spool.errors import SpoolDirectoryError
 from celerytrail.exporter.spool.reader import Chunk, SpoolReader
 from celerytrail.exporter.spool.segment import encode_frame, encode_record
+from celerytrail.exporter.spool.segment_tail import is_locked
 from tests.unit.shipper.segments import (
     HEADER,
     STREAM,
@@ -279,6 +281,32 @@ def test_segments_that_somebody_removes_are_forgotten(tmp_path: Path) -> None:
     second.unlink()
     reader.refresh()
     assert reader.is_empty()
+
+
+def test_without_descriptors_a_writer_that_lives_is_not_taken_for_dead(tmp_path: Path) -> None:
+    (path,) = write_stream(tmp_path, stream(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        locked = is_locked(path)
+        missing = is_locked(tmp_path / "missing")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert locked
+    assert missing  # there is no telling either
+    assert not is_locked(path)
+    assert not is_locked(tmp_path / "missing")
+
+
+def test_records_that_cannot_be_read_are_said_once_a_second(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    strange = [(99, seq, 1) for seq in range(1, 51)]
+    write_segment(tmp_path, strange)
+    reader = SpoolReader(tmp_path, clock=lambda: 0.0)
+    read_all(reader)
+    assert reader.unreadable_records == 50
+    assert len([r for r in caplog.records if "is skipped" in r.getMessage()]) == 1
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
