@@ -90,7 +90,10 @@ class Message:
     body: bytes = field(repr=False)
 
     def to_bytes(self) -> bytes:
-        """Return the message as the container holds it: the same bytes for the same message."""
+        """Return the message as the container holds it: the same bytes for the same message.
+
+        Keys in headers and properties are text, as JSON has no other.
+        """
         about = json.dumps(
             {
                 "headers": self.headers,
@@ -171,16 +174,20 @@ def key_id(public_key: bytes) -> bytes:
 def wrap_data_key(key: bytes, public_key: bytes, ledger_id: str, deployment: str) -> bytes:
     """Encrypt a 32 byte data key to a raw X25519 public key; 80 bytes, different on every call.
 
-    Raises SealingUnavailable without ``cryptography``.
+    Raises SealingUnavailable without ``cryptography``, SealedError for a key that cannot be used.
     """
     try:
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
         from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
     except ImportError as exc:
         raise _unavailable() from exc
-    suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
     info = _data_key_info(key_id(public_key), ledger_id, deployment)
-    return suite.encrypt(key, X25519PublicKey.from_public_bytes(public_key), info)
+    try:
+        suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+        return suite.encrypt(key, X25519PublicKey.from_public_bytes(public_key), info)
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise SealedError(f"nothing can be sealed to this public key: {exc}") from exc
 
 
 def seal(message: Message, binding: Binding, data_key: DataKey, psk: bytes, secret: bytes) -> bytes:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.shipper.data_keys import SealingKeys, segment_data_key
-from celerytrail.exporter.shipper.identity import identify
-from celerytrail.exporter.shipper.payload import PayloadBuilder, Sealing
+from celerytrail.exporter.shipper.identity import Identity, identify
+from celerytrail.exporter.shipper.payload import Payload, PayloadBuilder, Sealing
 from celerytrail.exporter.shipper.requests import Envelope, Outgoing
 from celerytrail.exporter.shipper.span_builder import build_span
+from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.reader import Chunk
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import SegmentHeader
@@ -54,6 +55,9 @@ class Assembly:
     ) -> None:
         self.failed = 0
         """Records out of which no span could be made; their numbers show as missing."""
+        self.without_payload = 0
+        """Records whose span went out alone, because their payload could not be made."""
+        self._log = PacedLog(_log)
         self._payloads = payloads
         self._keys = sealing
         self._arguments_on_spans = arguments_on_spans
@@ -70,7 +74,8 @@ class Assembly:
                 except Exception as exc:  # noqa: BLE001
                     # One strange record must not hold up all that come after it for ever.
                     self.failed += 1
-                    _log.error(
+                    self._log.say(
+                        logging.ERROR,
                         "record %d of stream %s is left out: %s while its span was made",
                         item.record.seq,
                         chunk.header.stream_id,
@@ -80,12 +85,7 @@ class Assembly:
 
     def _add(self, batch: Batch, path: Path, segment: _Segment, record: Record) -> None:
         identity = identify(segment.header, record)
-        sealing = segment.sealing
-        if sealing is None and self._keys is not None and record.fields.get("body") is not None:
-            sealing = segment.sealing = self._sealing(path, segment, self._keys)
-        payload = self._payloads.build(
-            segment.header, segment.deployment, record, identity, sealing
-        )
+        payload = self._payload(path, segment, record, identity)
         arguments = None
         if self._arguments_on_spans:
             arguments = {
@@ -103,6 +103,28 @@ class Assembly:
         for payload_item in payload.items:
             batch.logs.append(Outgoing(segment.envelope, payload_item.log_record))
         batch.spans.append(Outgoing(segment.envelope, span))
+
+    def _payload(
+        self, path: Path, segment: _Segment, record: Record, identity: Identity
+    ) -> Payload:
+        try:
+            sealing = segment.sealing
+            if sealing is None and self._keys is not None and record.fields.get("body") is not None:
+                sealing = segment.sealing = self._sealing(path, segment, self._keys)
+            return self._payloads.build(
+                segment.header, segment.deployment, record, identity, sealing
+            )
+        except Exception as exc:  # noqa: BLE001
+            # That it happened is worth more than what it was about: the span goes out without.
+            self.without_payload += 1
+            self._log.say(
+                logging.ERROR,
+                "record %d of stream %s goes without its payload: %s while that was made",
+                record.seq,
+                segment.header.stream_id,
+                type(exc).__name__,
+            )
+            return Payload((), "unexamined" if "body" in record.fields else None)
 
     def _segment(self, chunk: Chunk) -> _Segment:
         segment = self._segments.get(chunk.path)

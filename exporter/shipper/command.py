@@ -26,7 +26,10 @@ class _CannotBegin(click.ClickException):
     type=click.Path(path_type=Path, file_okay=False),
     help="Spool directory. [CELERYTRAIL_SPOOL_DIR]",
 )
-@click.option("--endpoint", help="Where to, such as http://sink:4318. [CELERYTRAIL_ENDPOINT]")
+@click.option(
+    "--endpoint",
+    help="Where to, such as http://sink:4318. [CELERYTRAIL_ENDPOINT; http://127.0.0.1:4318]",
+)
 @click.option("--once", is_flag=True, help="Deliver what is there, and end.")
 @click.option(
     "--timeout",

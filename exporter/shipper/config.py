@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from celerytrail.exporter.deployment import Deployment
-from celerytrail.exporter.sealed import SealedError
+from celerytrail.exporter.sealed import KEY_BYTES, SealedError, wrap_data_key
 from celerytrail.exporter.shipper.data_keys import SealingKeys
 from celerytrail.exporter.shipper.errors import ConfigError, KeyFileError
 from celerytrail.exporter.shipper.key_files import read_psk, read_public_key
@@ -21,7 +21,6 @@ from celerytrail.exporter.spool.directory import default_directory
 from celerytrail.exporter.spool.errors import SpoolDirectoryError
 
 DEFAULT_DRAIN_SECONDS = 10.0
-DEFAULT_SPOOL_BYTES = 1024 * 1024 * 1024
 DEFAULT_REJECTED_BYTES = 64 * 1024 * 1024
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "off": False}
 _FLAGS |= {"1": True, "true": True, "yes": True, "on": True}
@@ -33,8 +32,7 @@ class ShipperConfig:
 
     ``token_file`` is read again when the receiver refuses the token. ``arguments_on_spans`` puts
     redacted args and kwargs on the spans too; they can then not be erased apart from them.
-    ``own_spool_bytes`` and ``rejected_bytes`` bound the spool for the shipper's own records and the
-    folder of what was refused.
+    ``rejected_bytes`` bounds the folder of what was refused.
     """
 
     spool: Path
@@ -47,7 +45,6 @@ class ShipperConfig:
     max_body_bytes: int = DEFAULT_BODY_BYTES
     arguments_on_spans: bool = False
     drain_seconds: float = DEFAULT_DRAIN_SECONDS
-    own_spool_bytes: int = DEFAULT_SPOOL_BYTES
     rejected_bytes: int = DEFAULT_REJECTED_BYTES
 
     @classmethod
@@ -91,9 +88,6 @@ class ShipperConfig:
             ),
             arguments_on_spans=_flag(env, "CELERYTRAIL_ARGS_ON_SPANS"),
             drain_seconds=_seconds(env, "CELERYTRAIL_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS),
-            own_spool_bytes=_bytes(
-                env, "CELERYTRAIL_SPOOL_MAX_BYTES", DEFAULT_SPOOL_BYTES, most=1 << 60
-            ),
             rejected_bytes=_bytes(
                 env, "CELERYTRAIL_REJECTED_MAX_BYTES", DEFAULT_REJECTED_BYTES, most=1 << 60
             ),
@@ -145,6 +139,8 @@ def _sealing(env: Mapping[str, str]) -> SealingKeys | None:
             raise ConfigError(f"CELERYTRAIL_LEDGER_ID={ledger_id!r} is no uuid") from exc
     try:
         public_key = read_public_key(Path(env[public]))
+        # Said now, where somebody looks, and not once for every message that cannot be sealed.
+        wrap_data_key(bytes(KEY_BYTES), public_key, ledger_id, "")
     except (KeyFileError, SealedError) as exc:
         raise ConfigError(f"{public}: {exc}") from exc
     try:

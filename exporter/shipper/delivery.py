@@ -131,7 +131,7 @@ class Delivery:
             if status in _REFUSED_DATA:
                 return answer
             if status in _AGAIN or (status >= 500 and status not in (501, 505)):
-                self.trouble = f"{endpoint.url} answered {status}"
+                self.trouble = f"{endpoint.receiver} answered {status}"
                 self._alarm(f"again {status}", "%s; trying again", self.trouble)
                 self._patience.wait(self._backoff.next(answer.retry_after), self.trouble)
                 continue
@@ -140,14 +140,14 @@ class Delivery:
     def _hold(self, endpoint: Endpoint, status: int) -> None:
         if status in _REFUSED_TOKEN:
             self.trouble = (
-                f"{endpoint.url} answered {status}: it refuses the token; check CELERYTRAIL_TOKEN "
+                f"{endpoint.receiver} answered {status}: it refuses the token; check CELERYTRAIL_TOKEN "
                 "and the deployment it was made for"
             )
             if self._renew_token():
                 return
         else:
             self.trouble = (
-                f"{endpoint.url} answered {status}: this is no OTLP receiver; check "
+                f"{endpoint.receiver} answered {status}: this is no OTLP receiver; check "
                 "CELERYTRAIL_ENDPOINT"
             )
         if self._patience.give_up:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 CUT = "[cut]"
@@ -18,6 +19,19 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 _STRING_LENGTHS = (4096, 1024, 256, 64)
 _REPLACEMENT = "\ufffd"
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
+
+
+def with_text_keys(value: Any) -> Any:
+    """Return a value whose dicts have text for keys, at any depth: JSON has no other.
+
+    Numbers, booleans and None become what Python's ``json`` writes for them, all else the JSON of
+    its parts, or its repr. Raises RecursionError for a value that is nested too deep.
+    """
+    if isinstance(value, Mapping):
+        return {_key(key): with_text_keys(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_text_keys(item) for item in value]
+    return value
 
 
 def dump(value: Any) -> bytes:

@@ -8,6 +8,7 @@ for one only.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.spool.errors import SpoolFormatError
+from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.reader import EndedStream
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import (
@@ -30,7 +32,11 @@ from celerytrail.exporter.spool.segment import (
 )
 from celerytrail.exporter.spool.writer import Origin, SpoolWriter
 
+_log = logging.getLogger(__name__)
+
 PROCESS_KIND = "shipper"
+_NO_BOUND = 1 << 62
+_SEGMENT_BYTES = 64 * 1024
 _ABANDONED = STEP_BY_NAME["stream_abandoned"].code
 
 
@@ -43,14 +49,23 @@ def shipper_version() -> str:
 
 
 class OwnStreams:
-    """One stream of the shipper for each deployment it has something to say about."""
+    """One stream of the shipper for each deployment it has something to say about.
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
+    The bound of the spool does not hold for them. A report is one small record about a stream whose
+    segment can then be deleted: refused in a full spool, it would keep the spool full for ever. Nor
+    can they pile up, since only what was delivered before is reported.
+    """
+
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._max_bytes = max_bytes
         self._writers: dict[str, SpoolWriter] = {}
         self._told = _told_before(directory)
-        self._trouble = ""
+        self._paced = PacedLog(_log, 60.0)
+
+    def has_to_tell(self, ended: EndedStream) -> bool:
+        """Tell whether a stream ended without a goodbye, and that was not reported yet."""
+        known = ended.header is None or ended.stream_id in self._told
+        return not (ended.closed or known)
 
     def report_abandoned(self, ended: EndedStream) -> bool:
         """Record that a stream ended without a goodbye; once, whatever happens between.
@@ -90,14 +105,15 @@ class OwnStreams:
             writer = SpoolWriter(
                 self._directory,
                 lambda: origin,
-                max_bytes=self._max_bytes,
+                max_bytes=_NO_BOUND,
                 on_trouble=self._note,
+                segment_bytes=_SEGMENT_BYTES,
             )
             self._writers[deployment.label] = writer
         return writer
 
     def _note(self, trouble: Exception) -> None:
-        self._trouble = str(trouble)
+        self._paced.say(logging.WARNING, "an abandoned stream cannot be reported yet: %s", trouble)
 
 
 def _origin(deployment: Deployment) -> Origin:

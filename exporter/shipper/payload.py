@@ -18,6 +18,7 @@ from celerytrail.exporter.attributes import PAYLOAD_EVENT_NAME
 from celerytrail.exporter.commitment import commit
 from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
 from celerytrail.exporter.shipper.identity import Identity
+from celerytrail.exporter.shipper.json_text import with_text_keys
 from celerytrail.exporter.shipper.otlp_bytes import LOG, constant_text, field, integer, text, true
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
 from celerytrail.exporter.spool.record import Record
@@ -143,10 +144,12 @@ class PayloadBuilder:
                     )
         stamps = facts.get("stamps")
         if stamps:
-            yield "stamps", self._redactor.value(stamps)
+            yield "stamps", self._redactor.value(with_text_keys(stamps))
 
     def _result(self, value: Any) -> Redacted:
-        return self._redactor.value(_decoded(value) if isinstance(value, bytes) else value)
+        return self._redactor.value(
+            _decoded(value) if isinstance(value, bytes) else with_text_keys(value)
+        )
 
     def _body(
         self,
@@ -238,7 +241,7 @@ class _ItemMaker:
 
 def _message(fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes) -> Message:
     return Message(
-        headers=facts,
+        headers=with_text_keys(facts),
         properties={"correlation_id": facts.get("id"), "reply_to": fields.get("reply_to")},
         exchange=_text(fields.get("exchange")),
         routing_key=_text(fields.get("routing_key")),

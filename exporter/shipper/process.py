@@ -66,7 +66,7 @@ def run_shipper(
                         return
                     patience.wait(_LOCK_POLL_SECONDS)
             _sign(config.spool)
-            _log.info("ships %s to %s", config.spool, config.traces.url)
+            _log.info("ships %s to %s", config.spool, config.traces.receiver)
             _be_nice(exit_when_idle)
             shipper = Shipper(config, patience)
             try:

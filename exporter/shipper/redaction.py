@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,13 +32,14 @@ DEFAULT_SHOWN_BYTES = 16 * 1024
 
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _NOT_LETTERS = bytes(sorted(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789")))
+_NOT_LETTERS_OR_QUOTE = _NOT_LETTERS.replace(b'"', b"")
 _NOT_DIGITS = bytes(sorted(set(range(256)) - set(b"0123456789")))
 _CARD_BYTES = re.compile(MAY_BE_CARD.pattern.encode())
 _NAMING = frozenset(("name", "key", "field", "header", "param", "parameter", "variable", "option"))
 _NAMED = frozenset(("value", "val", "content", "contents", "data", "default"))
 
 
-_NAME = re.compile(r"-{0,2}[A-Za-z][\w.\-]*[:=]?")
+_NAME = re.compile(r"-{0,2}\w[\w.\-]*[:=]?")
 _LONGEST_NAME = 64
 
 
@@ -172,9 +174,11 @@ class Redactor:
         for term in self._names.contained:
             if term in joined:
                 return False
-        lowered = lowered_bytes.decode("ascii")
+        # A short term may be several words of a name. No name reaches beyond a quote, and without
+        # those "items": [{"id" would be taken for a sid.
+        names = lowered_bytes.translate(None, _NOT_LETTERS_OR_QUOTE).decode("ascii")
         for term in self._whole:
-            if term in lowered:
+            if term in names:
                 return False
         text = raw.decode("ascii")
         for literal in self._literals:  # noqa: SIM110
@@ -240,7 +244,7 @@ class Redactor:
             secret_follows = (
                 isinstance(item, str)
                 and len(item) <= _LONGEST_NAME
-                and _NAME.fullmatch(item) is not None
+                and _NAME.fullmatch(unicodedata.normalize("NFKC", item)) is not None
                 and item in self._names
             )
         return hidden

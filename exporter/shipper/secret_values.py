@@ -17,7 +17,6 @@ MARK = "[redacted]"
 
 _SHORTEST_TOKEN_PART = 5
 _END_OF_AUTHORITY = re.compile(r"[/?#]")
-_PORT = re.compile(r":[0-9]{1,5}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,11 @@ def _without_users(run: str) -> str:
         position = start
         end = _END_OF_AUTHORITY.search(run, start)
         authority = run[start : end.start() if end else len(run)]
-        at = authority.rfind("@")
-        if at >= 0:
-            position = start + at
-        elif ":" in authority and not _PORT.search(authority):
-            # A password that holds a slash is no valid URL, but people have it.
-            position = last_at
-        if position > start:
+        if ":" in authority or "@" in authority:
+            # A password that holds a slash or an @ is no valid URL, but people have it: only the
+            # last @ is certain to come after it, and what looks like a port may be its beginning.
             parts.append(MARK)
+            position = last_at
     parts.append(run[position:])
     return "".join(parts)
 

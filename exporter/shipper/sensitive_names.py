@@ -2,7 +2,8 @@
 
 A name is taken apart into words (``apiKey``, ``API-KEY`` and ``api key`` are ``api`` and ``key``).
 A term of five letters or more marks every name that contains it, whatever separates its words; a
-shorter one only the names in which it is a word of its own: ``pin`` must not hide ``shipping``.
+shorter one only the names in which it is a word of its own, or a run of whole words: ``pin`` must
+not hide ``shipping``, ``cc_no`` hides ``ccNo`` and ``k8s`` hides ``my-k8s``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ DEFAULT_TERMS: tuple[str, ...] = (
 """Names that are always treated as secret; settings add to them."""
 
 SHORTEST_CONTAINED = 5
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
+_WORD = re.compile(r"A+(?!a)|A?a+|0+")
+"""A word in the shape of a name: capitals, other letters and digits, each kind one character."""
+
 _MAX_REMEMBERED = 20_000
 _LONGEST_REMEMBERED = 128
 
@@ -60,7 +63,24 @@ class SensitiveNames:
         joined = _joined(folded)
         if any(term in joined for term in self.contained):
             return True
-        return not self.whole.isdisjoint(word.casefold() for word in _WORD.findall(folded))
+        words = [_joined(word) for word in words_of(folded)]
+        for first in range(len(words)):
+            run = ""
+            for word in words[first : first + SHORTEST_CONTAINED - 1]:
+                run += word
+                if run in self.whole:
+                    return True
+                if len(run) >= SHORTEST_CONTAINED:
+                    break
+        return False
+
+
+def words_of(name: str) -> list[str]:
+    """Take a name apart: at separators, before capitals, and between letters and digits."""
+    shape = "".join(
+        "A" if c.isupper() else "a" if c.isalpha() else "0" if c.isalnum() else "_" for c in name
+    )
+    return [name[word.start() : word.end()] for word in _WORD.finditer(shape)]
 
 
 def _joined(text: str) -> str:

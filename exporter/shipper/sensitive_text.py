@@ -1,12 +1,15 @@
 """Hides secrets inside text: reprs, messages, tracebacks, URLs, JSON or headers within a string.
 
 Text has no structure to rely on, so this errs on the side of hiding: the value after a sensitive
-name reaches to the end of its quotes or brackets, or, where it has none, to the next delimiter.
+name reaches to the end of its quotes or brackets, or, where it has none, to the next delimiter. An
+operator after it, as in ``token = environ["X"] or "abc"``, makes what follows a part of the value;
+so does indentation, as in YAML.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from celerytrail.exporter.shipper.secret_values import (
@@ -15,13 +18,18 @@ from celerytrail.exporter.shipper.secret_values import (
     SECRET_VALUES,
     hide_card_numbers,
 )
-from celerytrail.exporter.shipper.sensitive_names import SensitiveNames
+from celerytrail.exporter.shipper.sensitive_names import (
+    SHORTEST_CONTAINED,
+    SensitiveNames,
+    words_of,
+)
 
 _LONGEST_NAME = 80
 _NAME_TAIL = re.compile(r"[\w.\-]*")
 _NAME_START = re.compile(r"[\w.\-]*\Z")
 _AFTER_NAME = re.compile(
-    r"(?P<quote>\\*[\"'`])?(?P<close>[\])]{0,3})(?P<gap>\s{0,40})(?P<sign>=>|:=|==?|:|%3[dDaA]|,)?(?P<space>\s{0,40})"
+    r"(?P<quote>\\*[\"'`])?(?P<close>[\])]{0,3})(?P<gap>\s{0,40})(?P<sign>=>|:=|[!+?|]{0,2}==?|:|%3[dDaA]|,)?"
+    r"(?P<space>(?:\s|\\\r?\n){0,40})"
 )
 _OPENING = re.compile(r"(?P<prefix>[bBrRuUfF]{0,2})(?P<slashes>\\*)(?P<quote>'''|\"\"\"|[\"'`])")
 _SCHEME = re.compile(
@@ -30,6 +38,25 @@ _SCHEME = re.compile(
 _BARE_END = re.compile(r"[\s,;&)\]}>\"'`]")
 _BARE_END_OF_PHRASE = re.compile(r"[\r\n,;&)\]}>\"'`]")
 _END_OF_LINE = re.compile(r"[\r\n\"'`]")
+_AFTER_OPERATOR_OR_BLANK = re.compile(r"[ \t=+%|?:,(\[{][bBrRuUfF]{0,2}\Z")
+_OPERATOR = re.compile(
+    # An operator between blanks, one that needs none, a word, a method or a call, or a blank before
+    # another string, which Python and shells join.
+    r"[ \t]{1,40}[-+*/%|&^@?<>=!:~]{1,3}(?=[ \t])"
+    r"|[ \t]{0,40}(?:\|\||&&|[+%*|^@?](?![\s+%*|^@?])|//?(?=[\w\"'`]))"
+    r"|[ \t]{0,40}(?:or|and|if|else)(?![\w.\-=:])"
+    r"|\.(?=\w)|(?=[\[(])"
+    r"|[ \t]{1,40}(?=[bBrRuUfF]{0,2}\\*[\"'`])"
+)
+_KEYWORDS = re.compile(r"(?:(?:await|new|not|yield|lambda|from)[ \t]{1,40}){1,3}")
+_BEFORE_OPERAND = re.compile(rf"[ \t]{{0,40}}(?:{_KEYWORDS.pattern})?[-+!~]{{0,2}}")
+_BLOCK_HEAD = re.compile(
+    r"[ \t]{0,40}(?P<head>(?:[!&][^\s,]{0,80}[ \t]{1,40}){0,2}(?:[|>][-+0-9]{0,2})?)[ \t]{0,40}"
+    r"(?:(?:#[^\r\n]{0,200})?(?P<end>\r?\n)|(?:\\+[rn]){1,3}(?=[ \t]|\\+t|- ))"
+)
+_INDENT = re.compile(r"(?:[ \t]|- )*")
+_LINE = re.compile(r"(?P<indent>[ \t]*)(?P<text>[^\n]*)(?:\n|\Z)")
+_OPENED = re.compile(r"[\[({]")
 _BRACKET = re.compile(r"[\[\](){}\"'\\]")
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 _WHOLE_LINE = ("authorization", "cookie")
@@ -43,14 +70,14 @@ class SensitiveText:
     ) -> None:
         self._names = names
         self._extra = tuple(extra_patterns)
-        pattern = "|".join(
-            r"[\W_]{0,2}".join(map(re.escape, re.findall(r"[^\W_]+", term.casefold())))
+        spellings = dict.fromkeys(
+            spelling
             for term in sorted(names.terms, key=len, reverse=True)
-            if re.search(r"[^\W_]", term)
+            for spelling in _spellings(term)
         )
+        pattern = "|".join(filter(None, spellings))
         self._term = re.compile(pattern)
         self._term_any_case = re.compile(pattern, re.IGNORECASE)
-        self._needles = (*names.contained, *sorted(names.whole))
 
     def hide(self, text: str) -> str:
         """Return the text with ``[redacted]`` in the place of every secret found in it."""
@@ -110,45 +137,144 @@ class SensitiveText:
             return None
         if value >= len(text):
             return None
+        block = _block(text, start, after.end("sign")) if sign not in (None, ",") else None
+        found = self._expression(text, value, after, name)
+        if block is not None and (
+            found is None or text[found[1] : max(found[1], block[1])].strip("\"'`\\")
+        ):
+            return block
+        return found
+
+    def _expression(
+        self, text: str, value: int, after: re.Match[str], name: str
+    ) -> tuple[int, int] | None:
+        sign = after["sign"]
         opening = _OPENING.match(text, value)
         if opening is not None:
-            return opening.end(), _end_of_quoted(text, opening)
-        if "\n" in after["space"] or "\r" in after["space"]:
+            found = opening.end(), _end_of_quoted(text, opening)
+            stop = _past_quote(text, opening)
+            if text.startswith(opening["slashes"] + opening["quote"], stop):
+                stop = _end_of_operand(text, stop)  # 'it''s', the quote of SQL
+        elif "\n" in after["space"] or "\r" in after["space"]:
             return None
-        if text[value] in _CLOSING:
-            return value, _end_of_bracket(text, value)
-        stop = self._end_of_bare(text, value, sign or " ", name)
-        return (value, stop) if stop > value else None
+        else:
+            if text[value] in _CLOSING:
+                stop = _end_of_bracket(text, value)
+            else:
+                stop = self._end_of_value(text, value, sign or " ", name)
+            if stop <= value:
+                return None
+            found = value, stop
+        end = stop if sign in (None, ",") else _end_of_operations(text, stop)
+        if opening is not None and end == _past_quote(text, opening):
+            return found  # the quotes stay
+        return value, end
 
-    def _end_of_bare(self, text: str, start: int, sign: str, name: str) -> int:
+    def _end_of_value(self, text: str, start: int, sign: str, name: str) -> int:
         lowered = name.casefold()
         if any(word in lowered for word in _WHOLE_LINE):
-            pattern = _END_OF_LINE
-        else:
-            pattern = _BARE_END_OF_PHRASE if sign.startswith(":") else _BARE_END
-            scheme = _SCHEME.match(text, start)
-            start = scheme.end() if scheme else start
-        position = start
-        while True:
-            match = pattern.search(text, position)
-            if match is None:
+            return _end_of_bare(text, start, _END_OF_LINE)
+        keywords = _KEYWORDS.match(text, start)
+        if keywords is not None and not sign.startswith(":"):
+            return _end_of_operand(text, keywords.end())
+        scheme = _SCHEME.match(text, start)
+        return _end_of_bare(
+            text,
+            scheme.end() if scheme else start,
+            _BARE_END_OF_PHRASE if sign.startswith(":") else _BARE_END,
+        )
+
+
+def _spellings(term: str) -> Iterable[str]:
+    """Return the patterns of a term as it may be written: with separators, accents as one or two."""
+    words = words_of(unicodedata.normalize("NFKC", term))
+    joined = sum(map(len, words))
+    # A short term does not reach over a quote: the quick look at a body relies on it.
+    between = r"[\W_]{0,2}" if joined >= SHORTEST_CONTAINED else r"(?:_|[^\w\"]){0,2}"
+    for form in ("NFKC", "NFKD"):
+        for fold in (str.casefold, str.lower):
+            yield between.join(re.escape(unicodedata.normalize(form, fold(w))) for w in words)
+
+
+def _block(text: str, name: int, start: int) -> tuple[int, int] | None:
+    """Return where the lines lie that are indented deeper than the line of the name, as in YAML."""
+    head = _BLOCK_HEAD.match(text, start)
+    if head is None:
+        return None
+    if head["end"] is None:
+        # The lines are in a repr, where it is not known which are deeper: all of them may be.
+        return head.start("head"), _end_of_bare(text, head.end(), _END_OF_LINE)
+    indent = _INDENT.match(text, text.rfind("\n", 0, name) + 1)
+    depth = indent.end() - indent.start() if indent else 0
+    first, position, end = -1, head.end(), -1
+    while position < len(text):
+        line = _LINE.match(text, position)
+        if line is None:
+            break
+        if line["text"].strip():
+            deep = len(line["indent"])
+            if deep < depth or (deep == depth and not line["text"].startswith("- ")):
+                break
+            first = line.start("text") if first < 0 else first
+            end = line.start("text") + len(line["text"].rstrip())
+        position = line.end()
+    if end < 0:
+        return None
+    return (head.start("head") if head["head"] else first), end
+
+
+def _end_of_operations(text: str, position: int) -> int:
+    """Return where an expression ends of which the first operand ends at ``position``."""
+    while (operator := _OPERATOR.match(text, position)) is not None:
+        end = _end_of_operand(text, operator.end())
+        if end <= operator.end():
+            break
+        position = end
+    return position
+
+
+def _end_of_operand(text: str, position: int) -> int:
+    before = _BEFORE_OPERAND.match(text, position)
+    start = before.end() if before else position
+    opening = _OPENING.match(text, start)
+    if opening is None:
+        end = _end_of_bare(text, start, _BARE_END)
+        return end if end > start else position
+    end = _past_quote(text, opening)
+    while end < len(text) and text.startswith(opening["slashes"] + opening["quote"], end):
+        again = _OPENING.match(text, end)
+        end = _past_quote(text, again) if again else len(text)
+    return end
+
+
+def _end_of_bare(text: str, start: int, pattern: re.Pattern[str]) -> int:
+    position = start
+    while True:
+        match = pattern.search(text, position)
+        if match is None:
+            return len(text)
+        stop = match.start()
+        opened = _OPENED.search(text, position, stop)
+        if opened is not None:
+            # A call or a container: SecretStr('abc'), Token(a, b).
+            position = _end_of_bracket(text, opened.start())
+            if position >= len(text):
                 return len(text)
-            stop = match.start()
-            opened = re.search(r"[\[({]", text[position:stop])
-            if opened is not None:
-                # A call or a container: SecretStr('abc'), Token(a, b).
-                position = _end_of_bracket(text, position + opened.start())
-                if position >= len(text):
-                    return len(text)
-                continue
-            if text[stop] in "\"'`" and stop > position and text[stop - 1] not in " \t":
-                # A quote inside the value, as in <Secret'abc'>; one after a blank belongs to others.
-                quoted = _OPENING.match(text, stop)
-                position = _past_quote(text, quoted) if quoted else stop + 1
-                if pattern is _END_OF_LINE or position >= len(text):
-                    return stop if pattern is _END_OF_LINE else len(text)
-                continue
+            continue
+        if text[stop] not in "\"'`" or stop == position:
             return stop
+        first = stop
+        while first > position and text[first - 1] == "\\":
+            first -= 1
+        if pattern is _END_OF_LINE and not _AFTER_OPERATOR_OR_BLANK.search(
+            text[max(0, first - 3) : first]
+        ):
+            return stop  # the quotes around the line
+        # A quote inside the value, as in <Secret'abc'> and in the annotated str = 'abc'.
+        quoted = _OPENING.match(text, first)
+        position = _past_quote(text, quoted) if quoted else stop + 1
+        if position >= len(text):
+            return len(text)
 
 
 def _end_of_quoted(text: str, opening: re.Match[str]) -> int:

@@ -17,6 +17,7 @@ from celerytrail.exporter.shipper.redaction import Redactor
 from celerytrail.exporter.shipper.rejected import RejectedFolder
 from celerytrail.exporter.shipper.requests import MAX_RECORDS
 from celerytrail.exporter.shipper.transport import HttpTransport, Transport
+from celerytrail.exporter.spool.orphans import remove_orphans
 from celerytrail.exporter.spool.reader import SpoolReader
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Shipper:
             read_token=None if token_file is None else lambda: read_token(token_file),
             clean=redactor.hide_text,
         )
+        remove_orphans(config.spool)
         self.reader = SpoolReader(config.spool)
         self._patience = patience
         self._assembly = Assembly(
@@ -56,13 +58,14 @@ class Shipper:
             config.sealing,
             arguments_on_spans=config.arguments_on_spans,
         )
-        self._own = OwnStreams(config.spool, config.own_spool_bytes)
+        self._own = OwnStreams(config.spool)
 
     @property
     def left_out(self) -> int:
-        """Records that could not be read or made into a span, and records that were refused."""
+        """Records that could not be read or made into a span or a payload, or that were refused."""
         refused = sum(self.delivery.counts.rejected.values())
-        return self.reader.unreadable_records + self._assembly.failed + refused
+        failed = self._assembly.failed + self._assembly.without_payload
+        return self.reader.unreadable_records + failed + refused
 
     def run(self, *, exit_when_idle: bool = False) -> None:
         """Ship until asked to stop, or until idle; then drain within the patience's bounds.
@@ -122,7 +125,7 @@ class Shipper:
                 self.reader.acknowledge(chunk)
         told = False
         for ended in self.reader.delete_finished():
-            if not ended.closed:
+            if self._own.has_to_tell(ended):
                 if not self._own.report_abandoned(ended):
                     continue
                 told = True

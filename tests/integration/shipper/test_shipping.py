@@ -133,7 +133,7 @@ def test_a_wrong_token_is_named_and_not_repeated(spool: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"CELERYTRAIL_ENDPOINT": ""}, "CELERYTRAIL_ENDPOINT"),
+        ({"CELERYTRAIL_ENDPOINT": "http://127.0.0.1:9/?key=1"}, "CELERYTRAIL_ENDPOINT"),
         ({"CELERYTRAIL_ENDPOINT": "nonsense"}, "CELERYTRAIL_ENDPOINT"),
         ({"CELERYTRAIL_TOKEN": "a", "CELERYTRAIL_TOKEN_FILE": "b"}, "CELERYTRAIL_TOKEN_FILE"),
     ],

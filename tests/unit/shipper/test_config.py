@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from celerytrail.exporter.agent import config as agent_config
 from celerytrail.exporter.shipper.config import ShipperConfig
 from celerytrail.exporter.shipper.errors import ConfigError
 from celerytrail.exporter.shipper.key_files import PSK_FILE, PUBLIC_FILE, generate
@@ -100,7 +102,6 @@ def test_headers_meant_for_another_receiver_are_not_sent_to_ours() -> None:
         ("CELERYTRAIL_MAX_BODY_BYTES", "-1"),
         ("CELERYTRAIL_ARGS_ON_SPANS", "maybe"),
         ("CELERYTRAIL_DRAIN_SECONDS", "nan"),
-        ("CELERYTRAIL_SPOOL_MAX_BYTES", "1 GB"),
         ("CELERYTRAIL_REJECTED_MAX_BYTES", "x"),
     ],
 )
@@ -110,8 +111,8 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
 
 
 def test_what_is_missing_or_contradicts_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="CELERYTRAIL_ENDPOINT"):
-        without("CELERYTRAIL_ENDPOINT")
+    with pytest.raises(ConfigError, match="LOGS_ENDPOINT is not"):
+        without("CELERYTRAIL_ENDPOINT", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://b/x")
     with pytest.raises(ConfigError, match="CELERYTRAIL_TOKEN and CELERYTRAIL_TOKEN_FILE"):
         config(CELERYTRAIL_TOKEN="a", CELERYTRAIL_TOKEN_FILE="b")
     with pytest.raises(ConfigError, match=r"PROTOCOL=grpc.*CELERYTRAIL_ENDPOINT"):
@@ -126,10 +127,73 @@ def test_what_is_missing_or_contradicts_is_named(tmp_path: Path) -> None:
         config(CELERYTRAIL_TOKEN_FILE=str(empty))
 
 
-def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigError, match="CELERYTRAIL_ENDPOINT has a user") as refused:
-        config(CELERYTRAIL_ENDPOINT="http://user:hunter2@sink:4318")
+def test_without_any_endpoint_it_is_what_the_agent_says() -> None:
+    found = without("CELERYTRAIL_ENDPOINT")
+    assert found.traces.url == agent_config.DEFAULT_ENDPOINT + "/v1/traces"
+    assert found.logs.url == agent_config.DEFAULT_ENDPOINT + "/v1/logs"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://user:hunter2@sink:4318", "CELERYTRAIL_ENDPOINT has a user"),
+        ("http://user:1234/hunter2@sink:4318", "CELERYTRAIL_ENDPOINT has a user"),
+        ("user:hunter2@sink:4318", "CELERYTRAIL_ENDPOINT has a user"),
+        ("http://sink:4318/?token=hunter2", r"CELERYTRAIL_ENDPOINT \(http://sink:4318\) has"),
+        ("http://sink:4318/#hunter2", r"CELERYTRAIL_ENDPOINT \(http://sink:4318\) has"),
+        ("http://sink:hunter2", "CELERYTRAIL_ENDPOINT is no URL"),
+        ("http://sink/hunter2 x", "CELERYTRAIL_ENDPOINT has a space"),
+    ],
+)
+def test_a_secret_in_the_url_is_refused_and_not_repeated(url: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as refused:
+        config(CELERYTRAIL_ENDPOINT=url)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_receiver_is_shown_without_its_path() -> None:
+    found = config(CELERYTRAIL_ENDPOINT="https://[::1]:4318/key/hunter2/")
+    assert found.traces.url == "https://[::1]:4318/key/hunter2/v1/traces"
+    assert found.traces.receiver == "https://[::1]:4318"
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_LOGS_HEADERS"])
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ("hunter2", "header 1 cannot be read"),
+        ("a=b,x-key=hunter2\xe9", "header 2 cannot be read"),
+        ("x-key=hunter2%E2%82%AC", "'x-key' has a letter that HTTP cannot carry"),
+        ("x-key=hunter2%0Aabc", "'x-key' has a line break"),
+        ("x-key=hunter2%00", "'x-key' has a line break or another control"),
+        ("x%0Ahunter2=1", "the name of a header"),
+        ("x%20hunter2=1", "the name of a header"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_named_and_not_repeated(
+    name: str, headers: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: .*{said}") as refused:
+        config(**{name: headers})
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in caplog.text
+
+
+def test_headers_keep_what_http_can_carry() -> None:
+    found = config(OTEL_EXPORTER_OTLP_HEADERS="x=caf%C3%A9, ,y=a%2Cb=c,")
+    assert found.traces.headers == {"x": "caf\xe9", "y": "a,b=c"}
+
+
+def test_keys_without_what_seals_are_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate(tmp_path)
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.hpke", None)
+    with pytest.raises(ConfigError, match=r"SEAL_PUBLIC_KEY_FILE.*celerytrail\[seal\]"):
+        config(
+            CELERYTRAIL_SEAL_PUBLIC_KEY_FILE=str(tmp_path / PUBLIC_FILE),
+            CELERYTRAIL_SEAL_PSK_FILE=str(tmp_path / PSK_FILE),
+        )
 
 
 def test_no_secret_in_a_repr(tmp_path: Path) -> None:

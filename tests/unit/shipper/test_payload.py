@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,10 +269,39 @@ def test_one_strange_record_does_not_hold_up_the_others(
     assembly = Assembly(PayloadBuilder(Strange()))
     strange = Record.from_tuple(sent(3, "t", body(("strange",))))
     batch = assembly.batch([chunk(tmp_path / "s.seg", sent_record(), strange, sent_record())])
-    assert len(batch.spans) == 2
-    assert assembly.failed == 1
+    assert len(batch.spans) == 3
+    assert (assembly.failed, assembly.without_payload) == (0, 1)
+    said = attributes(Span.FromString(batch.spans[1].data))
+    assert said["celerytrail.body.withheld"] == "unexamined"
+    assert not [name for name in said if name.startswith("celerytrail.commitment")]
     assert "ZeroDivisionError" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_a_body_that_cannot_be_sealed_does_not_cost_the_span(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.hpke", None)
+    assembly = Assembly(PayloadBuilder(Redactor()), KEYS)
+    batch = assembly.batch([chunk(tmp_path / "s.seg", *[sent_record()] * 5)])
+    assert (len(batch.spans), len(batch.logs)) == (5, 0)
+    assert (assembly.failed, assembly.without_payload) == (0, 5)
+    said = attributes(Span.FromString(batch.spans[0].data))
+    assert said["celerytrail.body.withheld"] == "unexamined"
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("keys", [None, KEYS])
+def test_keys_that_are_no_text_become_text(tmp_path: Path, keys: SealingKeys | None) -> None:
+    stamps = {("a", 1): ["x"], b"b": {2: {None: 1}}}
+    item = sent_record(headers=headers(stamps=stamps))
+    logs, said = ship(tmp_path / "s.seg", item, keys)
+    assert "celerytrail.body.withheld" not in said
+    shown = json.loads(logs["stamps"].body.string_value)
+    assert list(shown.values()) == [["x"], {"2": {"null": 1}}]
+    failed = record("succeeded", 2, request=request(), result={("a", 1): 1})
+    logs, _ = ship(tmp_path / "s.seg", failed)
+    assert logs["result"].body.string_value
 
 
 def test_every_kind_is_one_of_the_table(tmp_path: Path) -> None:

@@ -130,6 +130,11 @@ def test_card_numbers_are_hidden_as_numbers_too(number: float) -> None:
         "postgresql://u:p@ss-Zq7@host/db",
         "https://pass-Zq7@github.com/x",
         "amqp://user:pa/ss-Zq7@host//",
+        "postgres://u:p@x/ss-Zq7@host/db",
+        "postgres://u@x/ss-Zq7@host/db",
+        "https://u:1234/ss-Zq7@host/db",
+        "https://u:p#ss-Zq7@host/",
+        "https://u:p?a@b/ss-Zq7@host/",
     ],
 )
 def test_user_and_password_of_a_url_are_hidden(url: str) -> None:
@@ -144,7 +149,7 @@ def test_user_and_password_of_a_url_are_hidden(url: str) -> None:
         "just a text: with signs = and (brackets), 12:30",
         {"user_id": 17, "shipping": "DHL", "author": "Ann", "passenger": "Bob", "span": "x"},
         {"id": "3f2b8c1e-4111-4111-8111-1111a1111111", "when": 1790000000000000000},
-        "http://host:8080/@user and https://example.com/a?b=c",
+        "http://host:8080/user and https://example.com/@user?b=c",
         ["KeyError: 'password'", "a basic authentication was tried"],
         {"password": None, "token": "", "secret": False},
         "1234567890123456",
@@ -163,6 +168,97 @@ def test_pairs_that_are_no_objects() -> None:
     assert json.loads(shown({"name": "Authorization", "value": SECRET}))["value"] == MARK
 
 
+SHORT_NAMES = [
+    ("cc_no", "ccNo"), ("p12", "my_p12"), ("x5c", "X5C"), ("key1", "KEY-1"), ("id_no", "idNo"),
+    ("k8s", "my-k8s"), ("my-k", "my_k"), ("clé", "CLÉ"), ("clé", "cle\u0301"), ("clé", "motClé"),
+    ("ключ", "мой_КЛЮЧ"), ("鍵", "鍵"), ("2fa", "2FA"), ("internalRef", "internal_ref"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("term", "name"), SHORT_NAMES)
+def test_a_name_from_the_settings_counts_however_short_and_whatever_is_in_it(
+    term: str, name: str
+) -> None:
+    redactor = Redactor(Rules(names=(term,)))
+    for value in ({name: SECRET}, {term: SECRET}, [f"--{name}", SECRET], [[name, SECRET]]):
+        for raw in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+            redacted = redactor.body(f"[[{raw}], {{}}, {{}}]".encode(), "t")
+            assert redacted is not None
+            assert SECRET not in redacted.args.data.decode()
+    for text in (
+        f"{name}={SECRET}",
+        f"--{name} {SECRET}",
+        repr({name: SECRET}),
+        f"{name}: {SECRET}",
+    ):
+        assert SECRET not in redactor.text(text).data.decode(), text
+
+
+def test_a_short_name_from_the_settings_hides_no_more_than_its_words() -> None:
+    redactor = Redactor(Rules(names=("cc_no", "k8s", "id_no")))
+    value = {"cc_node": "a", "acc_no": "b", "k8": "c", "ids": "d", "k80s": "e", "k": {"8s": "f"}}
+    assert json.loads(redactor.value(value).data) == value
+    assert redactor.hide_text("acc_no=a cc_note=b k8=c") == "acc_no=a cc_note=b k8=c"
+
+
+def test_an_id_inside_a_list_is_still_taken_for_clean_at_a_glance() -> None:
+    body = json.dumps([[], {"orders": [{"id": 1}], "pa": "n", "users": ["id"]}, {}]).encode()
+    assert REDACTOR._is_clean(body)
+
+
+EXPRESSIONS = [
+    "def login(user, {name}: str = '{secret}'):", "{name}: str='{secret}'", '{name}: str = "{secret}"',
+    "{name}: SecretStr = '{secret}'", "{name}: Optional[str] = '{secret}'", "{name}: 'str' = '{secret}'",
+    "{name}: Annotated[str, 'x'] = Field('{secret}')", "{name} = os.environ['X'] or '{secret}'",
+    "{name} = os.environ.get('X') or '{secret}'", "{name} = self.get() or '{secret}'",
+    "{name} = x if y else '{secret}'", "{name} = 'x' if y(1) else '{secret}'", "{name} = 'a' + '{secret}'",
+    "{name} = 'a'+'{secret}'", "{name} = a + b'{secret}'", "{name} = 'a' '{secret}'",
+    "{name} = 'a''{secret}'", "{name} = '%s' % '{secret}'", "{name} = ''.join(['{secret}'])",
+    "{name} = await get('{secret}')", "{name} = not '{secret}'", "{name} = lambda: '{secret}'",
+    "{name} = a ? b : '{secret}'", "{name} = a || '{secret}'", "{name} = 'a' || '{secret}'",
+    "{name} = (a or b)('{secret}')", "{name} += '{secret}'", "{name} != '{secret}'", "{name} ?= '{secret}'",
+    "{name} = Path('a') / '{secret}'", "{name} = \\\n    '{secret}'", "{name}: a '{secret}'",
+    "{name} = a == '{secret}'", "{name} = x['y'] or z['y'] or await f('{secret}')",
+    "{name} := a or '{secret}'", "{name} = a or not {secret}", "{name} = 'a' and {secret}",
+]  # fmt: skip
+BLOCKS = [
+    "{name}:\n  {secret}", "{name}: >-\n  {secret}", "{name}: |\n  a\n\n  {secret}\nuser: x",
+    "a:\n  {name}: |2-\n      {secret}\n  b: c", "{name}: !!str >\n  {secret}", "{name}: # why\n\t{secret}",
+    "- {name}:\n    {secret}", "{name}:\n- a\n- {secret}", "{name}:\r\n  {secret}", "{name} =\n  {secret}",
+    "{name}:\n  a: 'x'\n  b: {secret}", "{name}:\n  'a\n{secret}'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "api_key", "PASSWORD", "authToken", "Authorization", "pin"]
+)
+@pytest.mark.parametrize("form", EXPRESSIONS + BLOCKS)
+def test_all_of_an_expression_and_of_an_indented_block_is_hidden(name: str, form: str) -> None:
+    text = form.format(name=name, secret=SECRET)
+    for around in (text, f'  File "x.py", line 3, in f\n    {text}\nKeyError: 1'):
+        if form in BLOCKS and around is not text:
+            around = f"start\n{text}\nKeyError: 1"
+        hidden = REDACTOR.hide_text(around)
+        assert SECRET not in hidden, hidden
+        assert REDACTOR.hide_text(hidden) == hidden
+        assert around is text or hidden.endswith("\nKeyError: 1")
+
+
+def test_what_follows_a_value_stays() -> None:
+    for text, expected in (
+        ("password='x' user='y'", "password='[redacted]' user='y'"),
+        ("f(password='x', user='y')", "f(password='[redacted]', user='y')"),
+        ("mysql --password='x' --host db -u me", "mysql --password='[redacted]' --host db -u me"),
+        ("<a password='x'/><b>", "<a password='[redacted]'/><b>"),
+        ("?token=abc&user=me", "?token=[redacted]&user=me"),
+        ("password: abc\nuser: me", "password: [redacted]\nuser: me"),
+        ("password:\n  abc\nuser: me", "password:\n  [redacted]\nuser: me"),
+        ("password:\nuser: me", "password:\nuser: me"),
+        ("password='x'. The next", "password='[redacted]'. The next"),
+    ):
+        assert REDACTOR.hide_text(text) == expected
+
+
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 PLAIN = st.none() | st.booleans() | st.integers(-9999, 9999) | st.floats() | TEXT
 ASCII_NOISE = st.text(string.ascii_letters + " .,()-", max_size=10)
@@ -175,9 +271,36 @@ PLANTED = (
     | st.sampled_from(NAMES).map(lambda name: repr({"a": 1, name: SECRET, "b": [SECRET][:0]}))
     | st.sampled_from(NAMES).map(lambda name: json.dumps({name: {"deep": [SECRET]}}))
     | st.sampled_from(NAMES).map(lambda name: json.dumps(json.dumps({name: SECRET})))
+    | st.tuples(
+        st.sampled_from(EXPRESSIONS + BLOCKS), st.sampled_from(["password", "api_key"])
+    ).map(lambda t: t[0].format(name=t[1], secret=SECRET))
     | st.just(f"https://user:{SECRET}@host/x")
+    | st.text("ab1@:/#?", max_size=8).map(lambda noise: f"https://u:{noise}{SECRET}@host/x")
     | st.just(f"Bearer {SECRET}")
 )
+
+
+@given(
+    st.text(string.ascii_letters + string.digits + "é_-", min_size=1, max_size=4),
+    st.sampled_from(
+        [str, str.upper, str.title, lambda name: f"my_{name}", lambda name: f"{name}-x"]
+    ),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_secret_survives_under_a_short_name_from_the_settings(term: str, write: Any) -> None:
+    if not any(map(str.isalnum, term)):
+        return
+    redactor = Redactor(Rules(names=(term,)))
+    name = write(term)
+    if name not in redactor._names:
+        assert write is not str  # k and K8s are words of their own in k8s-x, and not in K8Sx
+        return
+    body = json.dumps([[], {name: SECRET}, {}]).encode()
+    redacted = redactor.body(body, "t")
+    assert redacted is not None
+    assert SECRET not in redacted.kwargs.data.decode()
+    for text in (repr({name: SECRET}), f"x {name}: str = '{SECRET}'"):
+        assert SECRET not in redactor.text(text).data.decode(), text
 
 
 def nest(planted: Any) -> st.SearchStrategy[Any]:
@@ -350,5 +473,19 @@ def test_long_hostile_text_takes_no_time_to_speak_of() -> None:
         "password='" + "\\" * 50_000,
         "eyJ" * 50_000,
         "-----BEGIN " * 20_000,
+        "password:\n" * 10_000,
+        "password:\n  " * 10_000,
+        "password:" + "\n " * 50_000,
+        "password='a' + " * 10_000,
+        "password=a or " * 10_000,
+        "password=a" + " or a" * 20_000,
+        "password='a'" + " " * 100_000,
+        "password" + " " * 100_000,
+        "password='" + "'" * 100_000,
+        "password: " + "- " * 50_000,
+        "password: " + "!a " * 50_000,
+        "password=a" + "\\'" * 50_000,
+        "https://a/" * 20_000 + "@",
+        "k_" * 50_000,
     ):
         REDACTOR.text(text)

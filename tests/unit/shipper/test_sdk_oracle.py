@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import OTELResourceDetector
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
 from celerytrail.exporter.attributes import SCOPE_NAME
 from celerytrail.exporter.shipper.identity import identify
@@ -22,6 +22,7 @@ from celerytrail.exporter.shipper.resource import resource_of
 from celerytrail.exporter.shipper.span_builder import build_span
 from celerytrail.exporter.spool.record import Record
 from tests.integration.shipper.receiver import attributes
+from tests.sdk_oracle import KINDS, normal
 from tests.unit.shipper.segments import HEADER, NOW, RUN, headers, record, request, trail
 
 RECORDS = [
@@ -32,11 +33,6 @@ RECORDS = [
            runtime_ns=9, exception_class="ValueError"),
     record("stream_closed", 5, lost=2**40),
 ]  # fmt: skip
-KINDS = {
-    Span.SPAN_KIND_INTERNAL: SpanKind.INTERNAL,
-    Span.SPAN_KIND_PRODUCER: SpanKind.PRODUCER,
-    Span.SPAN_KIND_CONSUMER: SpanKind.CONSUMER,
-}
 
 
 def readable(item: Record) -> ReadableSpan:
@@ -67,16 +63,6 @@ def readable(item: Record) -> ReadableSpan:
         end_time=span.end_time_unix_nano,
         instrumentation_scope=InstrumentationScope(SCOPE_NAME, HEADER.agent_version),
     )  # fmt: skip
-
-
-def normal(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
-    # An empty status and no status are the same to every receiver.
-    for resource in request.resource_spans:
-        for scope in resource.scope_spans:
-            for span in scope.spans:
-                if not span.status.code and not span.status.message:
-                    span.ClearField("status")
-    return request
 
 
 def test_a_request_is_the_one_that_the_sdk_would_send() -> None:

@@ -1,0 +1,102 @@
+"""A round of the shipper: what is delivered goes away, also where the spool is full or sticks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from celerytrail.exporter.shipper.config import ShipperConfig
+from celerytrail.exporter.shipper.patience import Patience
+from celerytrail.exporter.shipper.shipper import Shipper
+from celerytrail.exporter.spool.directory import spool_usage
+from tests.integration.shipper.receiver import OtlpReceiver, attributes
+from tests.unit.shipper.segments import STREAM, stream, write_stream
+
+BOUND = 64 * 1024
+
+
+@contextmanager
+def shipper_of(spool: Path, receiver: OtlpReceiver) -> Iterator[Shipper]:
+    config = ShipperConfig.from_env(
+        {"CELERYTRAIL_ENDPOINT": receiver.url, "CELERYTRAIL_SPOOL_MAX_BYTES": str(BOUND)},
+        spool=spool,
+    )
+    patience = Patience()
+    shipper = Shipper(config, patience)
+    try:
+        yield shipper
+    finally:
+        shipper.close()
+        patience.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[OtlpReceiver]:
+    with OtlpReceiver() as listening:
+        yield listening
+
+
+def abandoned(receiver: OtlpReceiver) -> list[str]:
+    return [
+        attributes(span)["celerytrail.about_stream.id"].replace("-", "")
+        for _, span in receiver.spans()
+        if span.name == "stream_abandoned"
+    ]
+
+
+def test_a_spool_full_of_abandoned_streams_is_emptied(
+    tmp_path: Path, receiver: OtlpReceiver
+) -> None:
+    spool = tmp_path / "spool"
+    streams = [f"{number:032x}" for number in range(1, 17)]
+    for name in streams:
+        write_stream(spool, stream(3, closed=False, padding=2000), stream_id=name)
+    assert spool_usage(spool).bytes > BOUND
+    with shipper_of(spool, receiver) as shipper:
+        shipper.drain()
+    assert spool_usage(spool).segments == 0
+    assert sorted(abandoned(receiver)) == streams
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_segment_that_cannot_be_deleted_is_shipped_and_told_once(
+    tmp_path: Path,
+    receiver: OtlpReceiver,
+    closed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (path,) = write_stream(tmp_path / "spool", stream(3, closed=closed))
+    unlink = Path.unlink
+
+    def sticks(self: Path, missing_ok: bool = False) -> None:
+        if self == path:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", sticks)
+    with caplog.at_level(logging.WARNING), shipper_of(path.parent, receiver) as shipper:
+        shipper.drain()  # ends, though there is a segment that was dealt with
+        assert not any(shipper.ship_some() for _ in range(5))
+        assert [s for s, span in receiver.spans() if span.name.startswith("send")] == [STREAM] * 3
+        assert abandoned(receiver) == ([] if closed else [STREAM])
+        said = [r for r in caplog.records if "cannot be deleted" in r.getMessage()]
+        assert len(said) == 1
+        assert path.exists()
+        assert path.with_suffix(".ack").exists(), "without it all would be sent again"
+        monkeypatch.undo()
+        shipper.ship_some()
+        assert not path.exists()
+
+
+def test_what_is_left_of_deleted_segments_is_swept_at_the_start(
+    tmp_path: Path, receiver: OtlpReceiver
+) -> None:
+    (tmp_path / f"{STREAM}-000001.wrap").write_bytes(b"x")
+    (tmp_path / f"{STREAM}-000001.ack.tmp").write_bytes(b"x")
+    with shipper_of(tmp_path, receiver):
+        assert list(tmp_path.iterdir()) == []
