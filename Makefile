@@ -43,6 +43,7 @@ demo: venv ## See it work: real Postgres, broker, workers (ARGS="--once --json" 
 	@exec $(BIN)/celerytrail demo $(ARGS)
 
 test: venv venv-celery52 ## Run all tests, on real servers (ARGS="-k name" for some of them)
+	@.ci/rabbitmq
 	@echo "celerytrail: running the tests; real servers are started on free ports and stopped again" >&2
 	@CELERYTRAIL_TEST_CELERY52_PYTHON="$$( [ -x $(VENV_CELERY52)/bin/python ] && echo $(CURDIR)/$(VENV_CELERY52)/bin/python )" \
 		$(BIN)/pytest $(ARGS)

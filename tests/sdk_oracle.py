@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Union
+from collections.abc import Iterable
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,7 +18,7 @@ KINDS = {
     Span.SPAN_KIND_PRODUCER: SpanKind.PRODUCER,
     Span.SPAN_KIND_CONSUMER: SpanKind.CONSUMER,
 }
-Plain = Union[str, bool, int, float]
+Plain = str | bool | int | float
 
 
 def as_the_sdk_encodes(message: ResourceSpans) -> ResourceSpans:
@@ -41,7 +41,7 @@ def normal(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
     return request
 
 
-def values(attributes: list[KeyValue]) -> dict[str, Plain]:
+def values(attributes: Iterable[KeyValue]) -> dict[str, Plain]:
     """Return attributes as the plain values that a program sets."""
     return {
         item.key: getattr(item.value, item.value.WhichOneof("value") or "string_value")

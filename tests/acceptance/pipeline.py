@@ -80,6 +80,7 @@ class Pipeline:
     token: str = ""
     sink_port: int = 0
     endpoint: str = ""
+    result_url: str = ""  # of the result backend, where it is not the broker
     programs: list[Program] = field(default_factory=list)
     shipper_settings: dict[str, str] = field(default_factory=dict)
 
@@ -105,6 +106,7 @@ class Pipeline:
             **kept,
             "PYTHONPATH": str(APPS),
             "BROKER_URL": self.broker_url,
+            "RESULT_URL": self.result_url or self.broker_url,
             "WORKLOAD_RECORD": str(self.record),
             "CELERYTRAIL_SPOOL_DIR": str(self.spool),
             "CELERYTRAIL_ENDPOINT": self.endpoint,
@@ -213,6 +215,12 @@ class Pipeline:
         )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def results(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Ask the result backend for the end of each task."""
+        listed = self.directory / "ids"
+        listed.write_text("\n".join(ids))
+        return {line["id"]: line for line in self.run("read_results.py", str(listed))}
 
     def recorded(self) -> list[dict[str, Any]]:
         """Return what the tasks wrote down themselves."""

@@ -21,7 +21,7 @@ def test_each_task_is_stored_as_backend_and_workload_know_it(any_celery: Pipelin
     worker = pipeline.start_worker()
     sent = {line["id"]: line for line in pipeline.run("publish_thousand.py")}
     assert len(sent) == 1000
-    backend = results_of(pipeline, list(sent))
+    backend = pipeline.results(list(sent))
     assert Counter(line["state"] for line in backend.values()) == {
         "SUCCESS": 880,
         "FAILURE": 100,
@@ -58,13 +58,6 @@ def test_each_task_is_stored_as_backend_and_workload_know_it(any_celery: Pipelin
     assert worker.stop() == 0
     checked = pipeline.verify()
     assert checked.returncode == 3, checked.stdout + checked.stderr
-
-
-def results_of(pipeline: Pipeline, ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Ask the result backend for the end of each task."""
-    listed = pipeline.directory / "ids"
-    listed.write_text("\n".join(ids))
-    return {line["id"]: line for line in pipeline.run("read_results.py", str(listed))}
 
 
 def differences(

@@ -11,7 +11,8 @@ import time
 
 from celery import Celery
 
-app = Celery("ordinary", broker=os.environ["BROKER_URL"], backend=os.environ["BROKER_URL"])
+broker = os.environ["BROKER_URL"]
+app = Celery("ordinary", broker=broker, backend=os.environ.get("RESULT_URL", broker))
 app.conf.update(
     task_routes={"ordinary.flaky": {"queue": "slow lane"}},
     broker_connection_retry_on_startup=True,

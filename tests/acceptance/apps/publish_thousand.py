@@ -39,12 +39,12 @@ def retrying(count: int) -> None:
 
 
 def revoked(count: int) -> None:
-    """Revoke half before they are published, and half while they wait for their ETA in a worker."""
+    """Revoke half before they are published, and half while they wait for their ETA in the only worker."""
     early = [uuid() for _ in range(count // 2)]
-    app.control.revoke(early, reply=True, timeout=10)
+    app.control.revoke(early, reply=True, limit=1, timeout=10)
     results = [nap.apply_async((0.0,), task_id=task_id) for task_id in early]
     late = [nap.apply_async((0.0,), countdown=3) for _ in range(count - len(early))]
-    app.control.revoke([result.id for result in late], reply=True, timeout=10)
+    app.control.revoke([result.id for result in late], reply=True, limit=1, timeout=10)
     for result in results + late:
         say(result, "revoked", "ordinary.nap", [0.0])
 
