@@ -9,6 +9,16 @@ from celerytrail.sql.errors import DatabaseUnreachable
 
 DEFAULT_CONNECT_TIMEOUT_SECONDS = 10
 
+TCP_BOUNDS = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""libpq's parameters for a long-lived connection: a network that swallows packets looks like a slow
+server, and half a minute is long enough. Seconds, but ``tcp_user_timeout`` is in milliseconds."""
+
 
 def connect(
     dsn: str,

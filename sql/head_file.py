@@ -29,12 +29,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Where every chain of one ledger stood at a time (UTC)."""
+    """Where the chains of one ledger stood at a time (UTC).
+
+    ``complete`` says that there was no other chain; it is false where only one was read.
+    """
 
     ledger_id: uuid.UUID
     format_version: int
     time: datetime
     chains: tuple[Head, ...]
+    complete: bool = True
 
     def of(self, chain: int) -> Head | None:
         """Return the head of one chain, None where there is none."""
@@ -49,6 +53,7 @@ class Heads:
             "chains": [
                 {"chain": head.chain, "n": head.n, "hash": head.hash.hex()} for head in self.chains
             ],
+            "complete": self.complete,
         }
 
 
@@ -69,6 +74,7 @@ def read(path: Path) -> Heads:
                 Head(int(item["chain"]), int(item["n"]), bytes.fromhex(item["hash"]))
                 for item in found["chains"]
             ),
+            complete=bool(found.get("complete", True)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CannotVerify(f"{path} is not a head file: name one written by --head-out") from error

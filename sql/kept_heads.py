@@ -16,8 +16,9 @@ def off_chain(
 ) -> list[Bad]:
     """Return each kept head that the ledger does not have at its place any more.
 
-    A cut tail has no such link, a rewritten chain has another hash there. ``only`` is the one
-    chain to look at, None for all that were kept.
+    A cut tail has no such link, a rewritten chain has another hash there. A chain that was not kept
+    is named where it claims to be as old as what was kept. ``only`` is the one chain to look at,
+    None for all.
     """
     if kept.ledger_id.bytes != ledger_id:
         found = str(uuid.UUID(bytes=ledger_id)) if len(ledger_id) == 16 else "none"
@@ -42,4 +43,21 @@ def off_chain(
         else:
             text = f"kept {head.hash.hex()[:16]}..., found {stored.hex()[:16]}..."
         bad.append(Bad(Fault.OFF_CHAIN, head.chain, head.n, detail=text))
+    return bad + (_backdated(connection, kept, only) if kept.complete else [])
+
+
+def _backdated(connection: Connection, kept: Heads, only: int | None) -> list[Bad]:
+    """Return the chains that have links of the time when heads were kept, but had no head then."""
+    stored = [integer(fields[0]) for fields in copy_rows(connection, "outside_chains")]
+    bad = []
+    for chain in stored if only is None else [only]:
+        if kept.of(chain) is not None:
+            continue
+        reach = {"chain": chain, "until": kept.time}
+        (fields,) = copy_rows(connection, "outside_linked_until", reach)
+        if fields[0] is not None:
+            text = (
+                f"no such chain was kept at {kept.time.isoformat()}, and this link says it is older"
+            )
+            bad.append(Bad(Fault.OFF_CHAIN, chain, integer(fields[0]), detail=text))
     return bad

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from celerytrail.sql.connection import connect, parse_dsn
+from celerytrail.sql.connection import TCP_BOUNDS, connect, parse_dsn
 from celerytrail.sql.errors import DatabaseUnreachable
 from celerytrail.sql.migrate import require_schema
 from celerytrail.sql.named_queries import queries
@@ -33,12 +33,14 @@ class Bounds:
     A round every 15 seconds makes each of the first three less than a minute. Grafana's role has
     limits of its own that are tighter (table ``celerytrail_admin.role_settings``); these catch the
     sessions that lifted them. A session is ended between two statements, at the latest one
-    statement later, because what it has set for itself ends only with it.
+    statement later, because what it has set for itself ends only with it. ``writer_seconds`` bounds
+    a transaction of a sink or of the action API, whatever it does.
     """
 
     statement_seconds: float = 20.0
     idle_seconds: float = 15.0
     session_seconds: float = 25.0
+    writer_seconds: float = 300.0
     days_ahead: int = 3
     resent_days: int = 1
     unclaimed_days: int = 7
@@ -109,15 +111,7 @@ def maintain_forever(
 
 
 def _open(dsn: str) -> _Connection:
-    # A network that swallows packets looks like a slow server; half a minute is long enough.
-    patient = make_conninfo(
-        "",
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=30_000,
-    )
-    parameters = {**parse_dsn(patient), **parse_dsn(dsn)}
+    parameters = {**TCP_BOUNDS, **parse_dsn(dsn)}
     connection = connect(
         make_conninfo("", **parameters), application_name="celerytrail maintain", autocommit=True
     )
@@ -160,6 +154,7 @@ def _watch_sessions(connection: _Connection, bounds: Bounds) -> Iterator[str]:
         "statement_seconds": bounds.statement_seconds,
         "idle_seconds": bounds.idle_seconds,
         "session_seconds": bounds.session_seconds,
+        "writer_seconds": bounds.writer_seconds,
     }
     for pid, role, reason, ended in _rows(connection, "watch_sessions", parameters):
         did = "ended session" if ended else "cancelled a statement of session"

@@ -90,6 +90,7 @@ def _verify(
     from_n: dict[int, int] = {}
     heads: dict[int, tuple[int, bytes]] = {}
     for chain in chains if only is None else [only]:
+        bad += _before_first(connection, chain)
         start = since.of(chain) if since is not None and chain not in lost else None
         from_n[chain] = start.n if start is not None else 0
         prev = start.hash if start is not None else chain_hash.genesis_hash(ledger_id, chain)
@@ -187,6 +188,14 @@ def _open_worker(dsn: str, exported: str) -> None:
 
 def _work(window: Window) -> WindowReading:
     return verify_window(_worker[0], window)
+
+
+def _before_first(connection: Connection, chain: int) -> list[Bad]:
+    """Return the links at places that no link can have; a walk from the first sees none of them."""
+    return [
+        Bad(Fault.BEFORE_FIRST, chain, integer(fields[0]), integer(fields[1]))
+        for fields in copy_rows(connection, "outside_before_first", {"chain": chain})
+    ]
 
 
 def _linked_at(connection: Connection, chain: int, n: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from celerytrail.sql import binary_copy, chain_hash
-from celerytrail.sql.hashed_rows import HASHED_TABLES, HashedTable
+from celerytrail.sql.hashed_rows import HASHED_TABLES, SPANS, HashedTable
 from celerytrail.sql.named_queries import queries
 from celerytrail.sql.pinpoint import Kept, group_faults, id_text
 from celerytrail.sql.snapshot import Connection
@@ -173,13 +173,15 @@ def _groups(fields: Sequence[bytes | None]) -> tuple[chain_hash.Group, ...] | No
         days is None
         or counts is None
         or roots is None
-        or not len(days) == len(counts) == len(roots)
+        or not 0 < len(days) == len(counts) == len(roots)
     ):
         return None
-    return tuple(
-        chain_hash.Group(integer(day), integer(count), root or b"")
-        for day, count, root in zip(days, counts, roots, strict=True)
-    )
+    groups = []
+    for day, count, root in zip(days, counts, roots, strict=True):
+        if day is None or count is None or root is None:
+            return None
+        groups.append(chain_hash.Group(integer(day), integer(count), root))
+    return tuple(groups)
 
 
 def _contents(
@@ -198,10 +200,11 @@ def _contents(
             gone = block.linked_at <= window.announced.get(group.day, block.linked_at - 1)
             leaf_group = kept.pop((block.batch_id, group.day), None)
             rows = sorted(here.pop(group.day, ()))
-            if gone and leaf_group is None and not rows:
+            rows_stay = block.table is not SPANS
+            if gone and not rows_stay and leaf_group is None and not rows:
                 groups, count = dropped.get(group.day, (0, 0))
                 dropped[group.day] = groups + 1, count + group.count
-            for fault in group_faults(group, rows, leaf_group, gone):
+            for fault in group_faults(group, rows, leaf_group, gone, rows_stay=rows_stay):
                 faults.add(
                     fault.fault,
                     block.n,

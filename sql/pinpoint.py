@@ -31,19 +31,29 @@ class Found:
 
 
 def group_faults(
-    group: Group, rows: Sequence[tuple[bytes, bytes]], kept: Kept | None, dropped: bool
+    group: Group,
+    rows: Sequence[tuple[bytes, bytes]],
+    kept: Kept | None,
+    dropped: bool,
+    *,
+    rows_stay: bool = False,
 ) -> list[Found]:
     """Return what is wrong with one day of one batch, given what its block says of it.
 
     ``rows`` are (id, leaf) of the stored rows in order of id. ``dropped`` says that retention took
-    the day: then rows and leaves may both be gone, but what is still there must be right.
+    the day: then nothing of it may be left but, with ``rows_stay``, the rows, which are actions.
     """
     leaves = b"".join(leaf for _, leaf in rows)
     same = len(rows) == group.count and group_root(leaves) == group.root
     faults: list[Found] = []
+    if dropped:
+        left = 0 if rows_stay else len(rows)
+        if left or kept is not None:
+            text = f"rows left: {left}, leaf groups left: {int(kept is not None)}"
+            faults.append(Found(Fault.PARTLY_DROPPED, detail=text))
+        if not rows_stay or (same and kept is None):
+            return faults
     if kept is None:
-        if dropped and (same or not rows):
-            return []
         faults.append(Found(Fault.LEAVES_MISSING))
     elif (kept.count, kept.root, group_root(kept.leaves)) != (group.count, group.root, group.root):
         faults.append(Found(Fault.LEAVES))

@@ -17,7 +17,8 @@ def rebuild_read_model(connection: Connection, rows_at_once: int = ROWS_AT_ONCE)
     """Empty the read model and fill it from the ledger in one transaction; return the rows read.
 
     Writers wait until it is done, readers see the old state until then. Numbers that were refused
-    on purpose are kept: they are nowhere else. Needs the role that migrated. Raises psycopg.Error.
+    on purpose are kept: they are nowhere else. So are whole streams once retention has dropped days:
+    what is left is added to them. Needs the role that migrated. Raises psycopg.Error.
     """
     rebuild = queries("rebuild")
     model = queries("read_model")

@@ -131,12 +131,26 @@ CREATE FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[]
     LANGUAGE sql IMMUTABLE
     AS $_$
     SELECT
-        pg_catalog.sha256(
-            '\x02'::bytea || pg_catalog.int8send($1) || pg_catalog.int4send($2)
-            || pg_catalog.string_agg(
-                pg_catalog.date_send(g.day) || pg_catalog.int4send(g.cnt) || g.root, ''::bytea ORDER BY g.i
-            )
-        ),
+        -- Nested, because a search in an array of two dimensions is an error.
+        CASE
+            WHEN pg_catalog.array_ndims($3) = 1
+                AND pg_catalog.array_ndims($4) = 1
+                AND pg_catalog.array_ndims($5) = 1
+                AND pg_catalog.cardinality($3) = pg_catalog.cardinality($4)
+                AND pg_catalog.cardinality($3) = pg_catalog.cardinality($5)
+            THEN CASE
+                WHEN pg_catalog.array_position($3, NULL) IS NULL
+                    AND pg_catalog.array_position($4, NULL) IS NULL
+                    AND pg_catalog.array_position($5, NULL) IS NULL
+                THEN pg_catalog.sha256(
+                    '\x02'::bytea || pg_catalog.int8send($1) || pg_catalog.int4send($2)
+                    || pg_catalog.string_agg(
+                        pg_catalog.date_send(g.day) || pg_catalog.int4send(g.cnt) || g.root,
+                        ''::bytea ORDER BY g.i
+                    )
+                )
+            END
+        END,
         pg_catalog.sum(g.cnt)
     FROM unnest($3, $4, $5) WITH ORDINALITY AS g (day, cnt, root, i)
 $_$;
@@ -145,7 +159,7 @@ ALTER FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[],
 
 -- Name: FUNCTION block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]) IS 'The hash of a block''s body, recomputed, and the sum of its counts.';
+COMMENT ON FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]) IS 'The hash of a block''s body, recomputed, and the sum of its counts. No hash where the arrays are not of one dimension, of one length and without NULL.';
 
 -- Name: collect_orphans(text, interval, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -827,7 +841,8 @@ DECLARE
         ELSE (SELECT c.hash FROM celerytrail.chain c WHERE c.chain = $1 AND c.n = $2)
     END);
     start_time timestamptz := coalesce(
-        (SELECT c.linked_at FROM celerytrail.chain c WHERE c.chain = $1 AND c.n = $2), '-infinity'
+        (SELECT c.linked_at FROM celerytrail.chain c WHERE c.chain = $1 AND c.n = $2 AND c.n >= 1),
+        '-infinity'
     );
     lowest int8;
     highest int8;
@@ -840,6 +855,15 @@ BEGIN
         RAISE EXCEPTION 'celerytrail: client_encoding must be UTF8, not %', pg_client_encoding()
             USING ERRCODE = 'CT003';
     END IF;
+
+    -- Places that no link can have, whatever part of the chain is read: nothing follows from them.
+    FOR n, batch_id IN
+        SELECT c.n, c.batch_id FROM celerytrail.chain c WHERE c.chain = $1 AND c.n < 1 ORDER BY c.n LIMIT $4
+    LOOP
+        fault := 'link before the first'; detail := '';
+        RETURN NEXT;
+        told := told + 1;
+    END LOOP;
 
     FOR one IN
         WITH links AS (
@@ -960,6 +984,7 @@ BEGIN
                 AND t.leaves_root = g.root,
             false
         )
+        OR l.linked_at <= d.linked_at
         ORDER BY l.n, k.day
     LOOP
         n := one.n; batch_id := one.batch_id; day := one.day;
@@ -979,7 +1004,20 @@ BEGIN
             EXIT WHEN told >= $4;
             CONTINUE;
         END IF;
-        CONTINUE WHEN one.is_dropped AND NOT one.is_kept AND (same OR one.stored_cnt IS NULL);
+        IF one.is_dropped AND (one.is_kept OR one.kind = 1 AND one.stored_cnt IS NOT NULL) THEN
+            fault := 'day partly dropped';
+            detail := format(
+                'rows left: %s, leaf groups left: %s',
+                CASE WHEN one.kind = 1 THEN coalesce(one.stored_cnt, 0) ELSE 0 END,
+                one.is_kept::int4
+            );
+            RETURN NEXT;
+            told := told + 1;
+            EXIT WHEN told >= $4;
+            detail := '';
+        END IF;
+        -- Retention takes rows of spans and all leaves, never an action.
+        CONTINUE WHEN one.is_dropped AND (one.kind = 1 OR same AND NOT one.is_kept);
         IF NOT coalesce(one.is_kept_right, false) THEN
             fault := CASE WHEN one.is_kept THEN 'leaf group altered' ELSE 'leaf group missing' END;
             RETURN NEXT;
@@ -1015,7 +1053,7 @@ BEGIN
     -- The head, last: whatever precedes it says more.
     SELECT c.n, c.hash, c.linked_at INTO one
     FROM celerytrail.chain c
-    WHERE c.chain = $1
+    WHERE c.chain = $1 AND c.n >= 1
     ORDER BY c.n DESC
     LIMIT 1;
     n := coalesce(one.n, 0); batch_id := NULL; fault := 'head is not the last link';
@@ -1093,9 +1131,9 @@ ALTER FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date
 
 COMMENT ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) IS 'Names the rows of one day of one batch that differ from its kept leaves.';
 
--- Name: watch_sessions(interval, interval, interval); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: watch_sessions(interval, interval, interval, interval); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval) RETURNS TABLE(pid integer, role_name name, reason text, ended boolean)
+CREATE FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval DEFAULT '00:05:00'::interval) RETURNS TABLE(pid integer, role_name name, reason text, ended boolean)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1108,6 +1146,7 @@ BEGIN
     statement_bound := least(greatest(statement_bound, interval '1 second'), interval '10 minutes');
     idle_bound := least(greatest(idle_bound, interval '1 second'), interval '30 seconds');
     session_bound := least(greatest(session_bound, interval '5 seconds'), interval '1 hour');
+    writer_bound := least(greatest(writer_bound, interval '1 second'), interval '5 minutes');
     owns_temporary := EXISTS (
         SELECT
         FROM pg_class c
@@ -1138,7 +1177,11 @@ BEGIN
             WHEN one.state LIKE 'idle in transaction%'
                 AND CASE WHEN one.is_reader THEN one.transaction_age ELSE one.state_age END > idle_bound
                 THEN format('left a transaction open for %s s', extract(epoch FROM one.transaction_age)::int)
-            -- What follows is about readers only: a sink works as long as its own time limit allows.
+            -- An honest batch takes seconds. A session can lift its own time limits, and be busy with
+            -- locks in its hands for as long as it likes.
+            WHEN NOT one.is_reader AND one.transaction_age > writer_bound
+                THEN format('was in a transaction for %s s', extract(epoch FROM one.transaction_age)::int)
+            -- What follows is about readers only.
             WHEN NOT one.is_reader THEN NULL
             WHEN one.holds_advisory THEN 'held an advisory lock'
             WHEN owns_temporary THEN 'had made a temporary table'
@@ -1169,11 +1212,11 @@ BEGIN
 END
 $$;
 
-ALTER FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval) OWNER TO celerytrail_owner;
+ALTER FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) OWNER TO celerytrail_owner;
 
--- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval) IS 'Ends sessions of Grafana''s role, and open transactions of sinks and the action API, beyond the bounds. Returns each, with the reason.';
+COMMENT ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) IS 'Ends sessions of Grafana''s role, and long or idle transactions of sinks and the action API, beyond the bounds. Returns each, with the reason.';
 
 -- Name: harden_database(); Type: FUNCTION; Schema: celerytrail_admin; Owner: postgres
 
@@ -1429,43 +1472,6 @@ ALTER TABLE celerytrail.actions OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.actions IS 'Who did what: the intent before anything happens, the outcome after, refusals, erasures, retention. Blocks of kind 2.';
 
--- Name: chain; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE TABLE celerytrail.chain (
-    chain integer NOT NULL,
-    n bigint NOT NULL,
-    batch_id bigint NOT NULL,
-    prev bytea NOT NULL,
-    hash bytea NOT NULL,
-    linked_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE celerytrail.chain OWNER TO celerytrail_owner;
-
--- Name: TABLE chain; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
-
-COMMENT ON TABLE celerytrail.chain IS 'The links: n counts without holes in the order of commits.';
-
--- Name: announced_drops; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE VIEW celerytrail.announced_drops WITH (security_invoker='true') AS
- SELECT DISTINCT ON (day) day,
-    linked_at,
-    actor
-   FROM ( SELECT ((a.target ->> 'day'::text))::date AS day,
-            c.linked_at,
-            a.actor
-           FROM (celerytrail.actions a
-             JOIN celerytrail.chain c ON ((c.batch_id = a.batch_id)))
-          WHERE ((a.verb = 'retention'::text) AND (a.phase <> 'refused'::text) AND ((a.target ->> 'day'::text) ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'::text))) d
-  ORDER BY day, linked_at DESC;
-
-ALTER VIEW celerytrail.announced_drops OWNER TO celerytrail_owner;
-
--- Name: VIEW announced_drops; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
-
-COMMENT ON VIEW celerytrail.announced_drops IS 'The days whose rows retention dropped: who, and the last time it was said in the chain. Blocks linked later cannot claim it.';
-
 -- Name: blocks; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.blocks (
@@ -1487,6 +1493,59 @@ ALTER TABLE celerytrail.blocks OWNER TO celerytrail_owner;
 -- Name: TABLE blocks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON TABLE celerytrail.blocks IS 'One row for each statement that inserted rows: 1 = spans, 2 = actions. Kept for ever.';
+
+-- Name: chain; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.chain (
+    chain integer NOT NULL,
+    n bigint NOT NULL,
+    batch_id bigint NOT NULL,
+    prev bytea NOT NULL,
+    hash bytea NOT NULL,
+    linked_at timestamp with time zone NOT NULL,
+    CONSTRAINT chain_n_check CHECK ((n >= 1))
+);
+
+ALTER TABLE celerytrail.chain OWNER TO celerytrail_owner;
+
+-- Name: TABLE chain; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.chain IS 'The links: n counts without holes in the order of commits.';
+
+-- Name: announced_drops; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.announced_drops WITH (security_invoker='true') AS
+ SELECT DISTINCT ON (day) day,
+    linked_at,
+    actor
+   FROM ( SELECT t.said,
+                CASE
+                    WHEN (t.said ~ '^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9]$'::text) THEN ((("left"(t.said, 7) || '-01'::text))::date + (("right"(t.said, 2))::integer - 1))
+                    ELSE NULL::date
+                END AS day,
+            t.linked_at,
+            t.actor,
+            t.action_id
+           FROM ( SELECT
+                        CASE
+                            WHEN (POSITION(('\u'::text) IN ((a.target)::text)) = 0) THEN (a.target ->> 'day'::text)
+                            ELSE NULL::text
+                        END AS said,
+                    c.linked_at,
+                    a.actor,
+                    a.action_id
+                   FROM ((celerytrail.actions a
+                     JOIN celerytrail.blocks b ON (((b.batch_id = a.batch_id) AND (b.kind = 2))))
+                     JOIN celerytrail.chain c ON (((c.batch_id = b.batch_id) AND (c.chain = b.chain) AND (c.n >= 1))))
+                  WHERE ((a.verb = 'retention'::text) AND (a.phase = ANY (ARRAY['outcome'::text, 'done'::text])))) t) d
+  WHERE ((to_char((day)::timestamp with time zone, 'YYYY-MM-DD'::text) = said) AND (day < ((linked_at AT TIME ZONE 'UTC'::text))::date))
+  ORDER BY day, linked_at DESC, action_id;
+
+ALTER VIEW celerytrail.announced_drops OWNER TO celerytrail_owner;
+
+-- Name: VIEW announced_drops; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail.announced_drops IS 'The days whose rows retention dropped: who, and the last time it was said in the chain that it was done. Nothing that was linked before may be left of such a day; blocks linked later cannot claim it.';
 
 -- Name: chain_head; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3296,10 +3355,10 @@ REVOKE ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, 
 GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_verifier;
 GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_maintainer;
 
--- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
-REVOKE ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval) TO celerytrail_maintainer;
+REVOKE ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) TO celerytrail_maintainer;
 
 -- Name: FUNCTION harden_database(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
 
@@ -3333,6 +3392,10 @@ GRANT SELECT ON SEQUENCE celerytrail.batch_seq TO celerytrail_sink;
 GRANT SELECT ON TABLE celerytrail.actions TO celerytrail_actions;
 GRANT SELECT ON TABLE celerytrail.actions TO celerytrail_verifier;
 
+-- Name: TABLE blocks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.blocks TO celerytrail_verifier;
+
 -- Name: TABLE chain; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail.chain TO celerytrail_verifier;
@@ -3340,10 +3403,6 @@ GRANT SELECT ON TABLE celerytrail.chain TO celerytrail_verifier;
 -- Name: TABLE announced_drops; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail.announced_drops TO celerytrail_verifier;
-
--- Name: TABLE blocks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.blocks TO celerytrail_verifier;
 
 -- Name: TABLE chain_head; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 

@@ -52,6 +52,7 @@ class Fault(Enum):
     The values are the words both verifiers report, in SQL and in Python.
     """
 
+    BEFORE_FIRST = "link before the first"
     GAP = "gap in the chain"
     NOT_NEXT = "link does not follow the one before it"
     TIME_BACK = "time of linking goes back"
@@ -65,6 +66,7 @@ class Fault(Enum):
     ROW_ALTERED = "row altered"
     ROW_ADDED = "row added"
     ROW_MISSING = "row missing"
+    PARTLY_DROPPED = "day partly dropped"
     BLOCK_UNLINKED = "block without link"
     LEAVES_UNBLOCKED = "leaf group without block"
     ROW_UNBLOCKED = "row without block"

@@ -32,15 +32,21 @@ OUTSIDE = "outside"
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Everything one run found. ``anchored`` says that a head kept outside was compared."""
+    """Everything one run found.
+
+    ``compared`` says that heads kept outside were given, ``anchored_chains`` which chains had a link
+    in them, ``complete`` that all chains were read.
+    """
 
     ledger_id: uuid.UUID
     format_version: int
     time: datetime
     readings: tuple[Reading, ...]
     catalog: tuple[str, ...]
-    anchored: bool
+    compared: bool
+    anchored_chains: frozenset[int]
     incremental: bool
+    complete: bool = True
 
     @property
     def bad(self) -> tuple[Bad, ...]:
@@ -48,6 +54,20 @@ class Verification:
         found = dict.fromkeys(bad for reading in self.readings for bad in reading.bad)
         catalog = (Bad(Fault.CATALOG, detail=difference) for difference in self.catalog)
         return in_order([*found, *catalog])
+
+    @property
+    def unanchored(self) -> tuple[int, ...]:
+        """Return the chains that have links, none of which was kept outside."""
+        return tuple(
+            chain
+            for chain, (n, _) in sorted(self.readings[-1].heads.items())
+            if n > 0 and not (self.compared and chain in self.anchored_chains)
+        )
+
+    @property
+    def anchored(self) -> bool:
+        """Return whether every chain that has links was compared with one kept outside."""
+        return self.compared and not self.unanchored
 
     @property
     def verdict(self) -> Verdict:
@@ -65,6 +85,7 @@ class Verification:
             self.format_version,
             self.time,
             tuple(Head(chain, n, hash) for chain, (n, hash) in sorted(chains.items())),
+            self.complete,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -79,6 +100,7 @@ class Verification:
             "time": self.time.isoformat(),
             "mode": "incremental" if self.incremental else "full",
             "anchored": self.anchored,
+            "unanchored_chains": list(self.unanchored),
             "first_bad": bad[0].as_json() if bad else None,
             "catalog_differences": list(self.catalog),
             "ways": [reading.as_json() for reading in self.readings],
@@ -100,7 +122,7 @@ def verify_ledger(
 
     ``since`` reads only what came after those heads; they and the heads of ``against`` must still
     be on the chain. ``anchored`` says whether any of them was kept outside, by default whether
-    there are some. Raises DatabaseUnreachable, and CannotVerify where something cannot be read.
+    there are some; a chain counts as compared from its first kept link on. Raises DatabaseUnreachable, and CannotVerify where something cannot be read.
     """
     time = datetime.now(timezone.utc)
     ledger_id, format_version, catalog = _describe(dsn)
@@ -114,15 +136,17 @@ def verify_ledger(
                     dsn, chain=chain, since=since, against=against, jobs=jobs, progress=progress
                 )
             )
-    kept = since is not None or against is not None
+    kept = [heads for heads in (since, against) if heads is not None]
     return Verification(
         ledger_id,
         format_version,
         time,
         tuple(readings),
         tuple(catalog),
-        kept if anchored is None else anchored,
+        bool(kept) if anchored is None else anchored,
+        frozenset(head.chain for heads in kept for head in heads.chains if head.n > 0),
         since is not None,
+        chain is None,
     )
 
 

@@ -72,7 +72,7 @@ def verify(
       0  clean against the given head file
       1  broken, or the objects that guard the ledger were changed
       2  wrong usage
-      3  INTERNAL CONSISTENCY ONLY: no head kept outside was given
+      3  INTERNAL CONSISTENCY ONLY: no head kept outside was given, or it has no link of a chain
       4  could not be verified
     """
     if since is not None and against is not None:

@@ -139,9 +139,9 @@ class VerifyDaemon:
             ) as connection:
                 for chain, (n, hash) in heads.items():
                     bad = [item for item in result.bad if item.chain in (None, chain)]
-                    status = Verdict.BROKEN if bad else result.verdict
-                    if result.verdict is Verdict.BROKEN and not bad:
-                        status = Verdict.CLEAN if result.anchored else Verdict.INTERNAL
+                    anchored = result.compared and chain not in result.unanchored
+                    status = Verdict.CLEAN if anchored else Verdict.INTERNAL
+                    status = Verdict.BROKEN if bad else status
                     connection.execute(
                         queries("verify")["record_verification"],
                         {

@@ -14,6 +14,10 @@ _MEANING = {
     ),
     Verdict.BROKEN: "the stored ledger is not what was committed.",
 }
+_BEFORE_ITS_FIRST = (
+    "the kept heads have no link of chain {}, so a cut tail or a complete rewrite of it would not"
+    " show. Keep a newer one with --head-out FILE."
+)
 _CATALOG_ALONE = (
     "every hash is right, but the objects that guard the ledger are not those of its migrations."
 )
@@ -50,6 +54,8 @@ def report_lines(result: Verification) -> list[str]:
 def verdict_line(result: Verification) -> str:
     """Return the verdict with what it means."""
     meaning = _MEANING[result.verdict]
+    if result.verdict is Verdict.INTERNAL and result.compared:
+        meaning = _BEFORE_ITS_FIRST.format(", ".join(map(str, result.unanchored)))
     if result.catalog and not any(reading.bad for reading in result.readings):
         meaning = _CATALOG_ALONE
     return f"{result.verdict.words}: {meaning}"

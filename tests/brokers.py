@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from celerytrail.examples.embedded.ports import LOOPBACK, free_port
 from celerytrail.examples.embedded.server_process import ServerProcess
-from tests.processes import alive, wait_until
+from tests.processes import alive
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.processes import wait_until
+from tests.waiting import wait_until
 
 
 @contextmanager

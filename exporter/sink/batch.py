@@ -80,7 +80,10 @@ def write_span_batch(connection: Connection, principal: Principal, rows: Sequenc
     connection.execute(ingest["add_streams"], streams)
     connection.execute(ingest["lock_streams"], streams)
 
-    seen, unsettled, too_old, retained_from = _one(connection, ingest["survey"])
+    seen, unsettled, too_old, retained_from, horizon_holds = _one(connection, ingest["survey"])
+    if not horizon_holds:
+        # A row that is refused is gone for its sender: never on the word of such a horizon.
+        raise LedgerRefused(f"the horizon of the ledger is wrong: {retained_from or 'missing'}")
     staged = len(fresh)
     if seen:
         again, differing, items = _one(connection, ingest["take_out_seen"])

@@ -36,7 +36,7 @@ from celerytrail.exporter.sink.event_id import DayWindow, event_time
 from celerytrail.exporter.sink.readers import INDEX, cut_text, read_hex, slots
 from celerytrail.exporter.sink.refusal import Unstorable
 from celerytrail.exporter.sink.resource import Speaker, read_speaker
-from celerytrail.exporter.sink.wire import Group, WireError, records, trimmed
+from celerytrail.exporter.sink.wire import Group, WireError, key_of, records, trimmed
 
 CHUNK_ROWS = 2048
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -61,7 +61,10 @@ _PREFIX_LENGTH = len(COMMITMENT_PREFIX)
 _MAX_INT8 = 2**63 - 1
 _MAX_LINKS = 128
 _MAX_TRIMMED = 16
+_MAX_BARED_BYTES = 4 * MAX_RECORD_BYTES
 _EVENTS_AND_LINKS = frozenset({11, 13})
+_EVENTS_AND_STATUS = frozenset({11, 15})
+_USER_DATA_KEYS = frozenset(name.encode() for name in USER_DATA)
 _ATTRIBUTES = INDEX["attributes"]
 _COMMITMENTS = INDEX["commitments"]
 _DAY = INDEX["day"]
@@ -127,7 +130,7 @@ def decode_spans(
                 row = decoder.row(raw, speaker)
             except Unstorable as error:
                 # Another deployment's data is not kept under this one's token.
-                kept = None if speaker.foreign else raw
+                kept = None if speaker.foreign else decoder.bare(raw)
                 chunk.rejected.append(Rejected(str(error), kept, speaker.foreign))
             else:
                 if row is None:
@@ -147,11 +150,12 @@ def decode_spans(
 
 
 class _SpanDecoder:
-    __slots__ = ("_latest", "_to_trim", "_window")
+    __slots__ = ("_latest", "_to_bare", "_to_trim", "_window")
 
     def __init__(self, now_unix_nano: int) -> None:
         self._window = DayWindow(now_unix_nano)
         self._to_trim = _MAX_TRIMMED
+        self._to_bare = _MAX_BARED_BYTES
         self._latest = now_unix_nano + MAX_CLOCK_AHEAD_SECONDS * 1_000_000_000
 
     def row(self, raw: bytes, speaker: Speaker) -> tuple[Any, ...] | None:
@@ -217,6 +221,19 @@ class _SpanDecoder:
             row[_MARKS] = ",".join(sorted(marks))
         return tuple(row)
 
+    def bare(self, raw: bytes) -> bytes | None:
+        """Return a span without what may hold user data, for the quarantine; None when it is too much.
+
+        On the wire format, because most spans that come here are ones that the parser refuses.
+        """
+        if len(raw) > self._to_bare:
+            return None
+        self._to_bare -= len(raw)
+        try:
+            return trimmed(raw, 9, _EVENTS_AND_STATUS, _is_not_user_data)
+        except WireError:
+            return None
+
     def _parse(self, raw: bytes, marks: set[str]) -> Span:
         # Events are never stored, so that they are the first to go from a span over its bounds.
         try:
@@ -265,6 +282,10 @@ class _SpanDecoder:
         row[_STATUS_CODE] = status
         row[_START_UNIX_NANO] = start
         row[_END_UNIX_NANO] = end
+
+
+def _is_not_user_data(key_value: bytes) -> bool:
+    return key_of(key_value) not in _USER_DATA_KEYS
 
 
 def _id(value: bytes, length: int, name: str) -> bytes:

@@ -23,7 +23,7 @@ from celerytrail.exporter.sink.batch import (
 from celerytrail.exporter.sink.database_faults import Fault, fault_of, translated
 from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable, SinkError
 from celerytrail.exporter.sink.written import Principal, Written
-from celerytrail.sql.connection import parse_dsn
+from celerytrail.sql.connection import TCP_BOUNDS, parse_dsn
 from celerytrail.sql.errors import DatabaseUnreachable, SqlError
 from celerytrail.sql.migrate import require_schema, require_suitable_server
 from celerytrail.sql.named_queries import queries
@@ -52,7 +52,8 @@ class Ledger:
         """Prepare a pool that connects in the background after ``open``.
 
         ``timeout_seconds`` bounds each wait: for a connection, for a lock, and twice that for a
-        statement. Raises LedgerUnavailable for a DSN that is none.
+        statement and for a network that swallows packets. Raises LedgerUnavailable for a DSN that
+        is none.
         """
         self._timeout_seconds = timeout_seconds
         self._days: set[date] = set()
@@ -62,6 +63,10 @@ class Ledger:
         except DatabaseUnreachable as exc:
             raise LedgerUnavailable(str(exc)) from exc
         parameters.setdefault("connect_timeout", max(2, int(timeout_seconds)))
+        # The server's limits end nothing when its answer never arrives.
+        parameters.setdefault("tcp_user_timeout", 2 * milliseconds)
+        for name, value in TCP_BOUNDS.items():
+            parameters.setdefault(name, value)
         parameters["client_encoding"] = "UTF8"
         parameters["application_name"] = "celerytrail sink"
         parameters["options"] = (
@@ -145,6 +150,7 @@ class Ledger:
         """
 
         def keep(connection: Connection) -> None:
+            _commit_durably(connection)
             _authenticate(connection, token_hash)
             connection.execute(
                 queries("ingest")["quarantine"],
@@ -177,6 +183,7 @@ class Ledger:
         write_batch: _WriteBatch,
     ) -> Written:
         def write(connection: Connection) -> Written:
+            _commit_durably(connection)
             return write_batch(connection, _authenticate(connection, token_hash), rows)
 
         days = days_of(rows, columns)
@@ -197,7 +204,7 @@ class Ledger:
                 if wrong:
                     raise LedgerRefused(f"not as designed: {', '.join(wrong)}") from exc
                 reason = f"a row that the database refuses: {exc.reason}"
-                self.quarantine(token_hash, reason, [repr(rows[0]).encode(errors="replace")])
+                self.quarantine(token_hash, reason, [_without_user_data(rows[0], columns)])
                 return Written(refused=1, refusals=(reason,))
             middle = len(rows) // 2
             return self._write_batch(
@@ -266,6 +273,27 @@ def _timed_out(exc: Exception) -> bool:
 def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.execute(queries("ingest")["create_staging"])
     connection.commit()
+
+
+def _commit_durably(connection: Connection) -> None:
+    # The other values are at least durable here; waiting for a standby is the operator's choice.
+    row = connection.execute(queries("ingest")["synchronous_commit"]).fetchone()
+    if row == ("off",):
+        connection.execute(queries("ingest")["commit_durably"])
+
+
+def _without_user_data(row: Row, columns: Sequence[Column]) -> bytes:
+    """Return a row for the quarantine: of a payload neither the body nor what proves a guess of it."""
+    if columns is PAYLOAD_COLUMNS:
+        row = tuple(
+            _length(value) if column.name in ("body", "salt") else value
+            for column, value in zip(columns, row, strict=True)
+        )
+    return repr(row).encode(errors="replace")
+
+
+def _length(value: object) -> str:
+    return f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
 
 
 def _authenticate(connection: Connection, token_hash: bytes) -> Principal:

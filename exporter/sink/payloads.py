@@ -171,7 +171,7 @@ def _check_shown(body: bytes) -> None:
 
 
 def _bare(raw: bytes) -> bytes | None:
-    """Return a log record without its body: quarantine keeps no user data."""
+    """Return a log record without body and salt: quarantine keeps no user data, nor proof of it."""
     if len(raw) > MAX_BODY_BYTES + _ENVELOPE_BYTES:
         return None
     try:
@@ -179,4 +179,7 @@ def _bare(raw: bytes) -> bytes | None:
     except DecodeError:
         return None
     record.ClearField("body")
+    for index in reversed(range(len(record.attributes))):
+        if record.attributes[index].key == _SALT:
+            del record.attributes[index]
     return record.SerializeToString()

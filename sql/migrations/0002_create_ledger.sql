@@ -154,7 +154,7 @@ COMMENT ON TABLE celerytrail.blocks IS 'One row for each statement that inserted
 
 CREATE TABLE celerytrail.chain (
     chain int4 NOT NULL,
-    n int8 NOT NULL,
+    n int8 NOT NULL CHECK (n >= 1),
     batch_id int8 NOT NULL UNIQUE,
     prev bytea NOT NULL,
     hash bytea NOT NULL,

@@ -41,16 +41,34 @@ CREATE VIEW celerytrail.announced_drops
 WITH (security_invoker = true) AS
 SELECT DISTINCT ON (d.day) d.day, d.linked_at, d.actor
 FROM (
-    SELECT (a.target ->> 'day')::date AS day, c.linked_at, a.actor
-    FROM celerytrail.actions a
-    JOIN celerytrail.chain c ON c.batch_id = a.batch_id
-    WHERE a.verb = 'retention'
-      AND a.phase <> 'refused'
-      AND a.target ->> 'day' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+    SELECT
+        t.said,
+        -- Never an error, whatever somebody wrote: a cast of a day that no calendar has would be one.
+        CASE
+            WHEN t.said ~ '^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9]$'
+            THEN (left(t.said, 7) || '-01')::date + (right(t.said, 2)::int4 - 1)
+        END AS day,
+        t.linked_at,
+        t.actor,
+        t.action_id
+    FROM (
+        SELECT
+            CASE WHEN position('\u' IN a.target::text) = 0 THEN a.target ->> 'day' END AS said,
+            c.linked_at,
+            a.actor,
+            a.action_id
+        FROM celerytrail.actions a
+        JOIN celerytrail.blocks b ON b.batch_id = a.batch_id AND b.kind = 2
+        JOIN celerytrail.chain c ON c.batch_id = b.batch_id AND c.chain = b.chain AND c.n >= 1
+        WHERE a.verb = 'retention' AND a.phase IN ('outcome', 'done')
+    ) t
 ) d
-ORDER BY d.day, d.linked_at DESC;
+WHERE to_char(d.day, 'YYYY-MM-DD') = d.said
+  -- A day that has not ended cannot have been dropped.
+  AND d.day < (d.linked_at AT TIME ZONE 'UTC')::date
+ORDER BY d.day, d.linked_at DESC, d.action_id;
 COMMENT ON VIEW celerytrail.announced_drops IS
-    'The days whose rows retention dropped: who, and the last time it was said in the chain. Blocks linked later cannot claim it.';
+    'The days whose rows retention dropped: who, and the last time it was said in the chain that it was done. Nothing that was linked before may be left of such a day; blocks linked later cannot claim it.';
 
 -- Without a search path of its own, so that the planner can inline it; hence the qualified names.
 CREATE FUNCTION celerytrail.block_body(
@@ -59,17 +77,31 @@ CREATE FUNCTION celerytrail.block_body(
 RETURNS TABLE (body_hash bytea, rows int8)
 LANGUAGE sql IMMUTABLE AS $$
     SELECT
-        pg_catalog.sha256(
-            '\x02'::bytea || pg_catalog.int8send($1) || pg_catalog.int4send($2)
-            || pg_catalog.string_agg(
-                pg_catalog.date_send(g.day) || pg_catalog.int4send(g.cnt) || g.root, ''::bytea ORDER BY g.i
-            )
-        ),
+        -- Nested, because a search in an array of two dimensions is an error.
+        CASE
+            WHEN pg_catalog.array_ndims($3) = 1
+                AND pg_catalog.array_ndims($4) = 1
+                AND pg_catalog.array_ndims($5) = 1
+                AND pg_catalog.cardinality($3) = pg_catalog.cardinality($4)
+                AND pg_catalog.cardinality($3) = pg_catalog.cardinality($5)
+            THEN CASE
+                WHEN pg_catalog.array_position($3, NULL) IS NULL
+                    AND pg_catalog.array_position($4, NULL) IS NULL
+                    AND pg_catalog.array_position($5, NULL) IS NULL
+                THEN pg_catalog.sha256(
+                    '\x02'::bytea || pg_catalog.int8send($1) || pg_catalog.int4send($2)
+                    || pg_catalog.string_agg(
+                        pg_catalog.date_send(g.day) || pg_catalog.int4send(g.cnt) || g.root,
+                        ''::bytea ORDER BY g.i
+                    )
+                )
+            END
+        END,
         pg_catalog.sum(g.cnt)
     FROM unnest($3, $4, $5) WITH ORDINALITY AS g (day, cnt, root, i)
 $$;
 COMMENT ON FUNCTION celerytrail.block_body(int8, int4, date[], int4[], bytea[]) IS
-    'The hash of a block''s body, recomputed, and the sum of its counts.';
+    'The hash of a block''s body, recomputed, and the sum of its counts. No hash where the arrays are not of one dimension, of one length and without NULL.';
 
 CREATE FUNCTION celerytrail.verify_group(
     kind int2, batch_id int8, day date, leaves bytea
@@ -132,7 +164,8 @@ DECLARE
         ELSE (SELECT c.hash FROM celerytrail.chain c WHERE c.chain = $1 AND c.n = $2)
     END);
     start_time timestamptz := coalesce(
-        (SELECT c.linked_at FROM celerytrail.chain c WHERE c.chain = $1 AND c.n = $2), '-infinity'
+        (SELECT c.linked_at FROM celerytrail.chain c WHERE c.chain = $1 AND c.n = $2 AND c.n >= 1),
+        '-infinity'
     );
     lowest int8;
     highest int8;
@@ -145,6 +178,15 @@ BEGIN
         RAISE EXCEPTION 'celerytrail: client_encoding must be UTF8, not %', pg_client_encoding()
             USING ERRCODE = 'CT003';
     END IF;
+
+    -- Places that no link can have, whatever part of the chain is read: nothing follows from them.
+    FOR n, batch_id IN
+        SELECT c.n, c.batch_id FROM celerytrail.chain c WHERE c.chain = $1 AND c.n < 1 ORDER BY c.n LIMIT $4
+    LOOP
+        fault := 'link before the first'; detail := '';
+        RETURN NEXT;
+        told := told + 1;
+    END LOOP;
 
     FOR one IN
         WITH links AS (
@@ -265,6 +307,7 @@ BEGIN
                 AND t.leaves_root = g.root,
             false
         )
+        OR l.linked_at <= d.linked_at
         ORDER BY l.n, k.day
     LOOP
         n := one.n; batch_id := one.batch_id; day := one.day;
@@ -284,7 +327,20 @@ BEGIN
             EXIT WHEN told >= $4;
             CONTINUE;
         END IF;
-        CONTINUE WHEN one.is_dropped AND NOT one.is_kept AND (same OR one.stored_cnt IS NULL);
+        IF one.is_dropped AND (one.is_kept OR one.kind = 1 AND one.stored_cnt IS NOT NULL) THEN
+            fault := 'day partly dropped';
+            detail := format(
+                'rows left: %s, leaf groups left: %s',
+                CASE WHEN one.kind = 1 THEN coalesce(one.stored_cnt, 0) ELSE 0 END,
+                one.is_kept::int4
+            );
+            RETURN NEXT;
+            told := told + 1;
+            EXIT WHEN told >= $4;
+            detail := '';
+        END IF;
+        -- Retention takes rows of spans and all leaves, never an action.
+        CONTINUE WHEN one.is_dropped AND (one.kind = 1 OR same AND NOT one.is_kept);
         IF NOT coalesce(one.is_kept_right, false) THEN
             fault := CASE WHEN one.is_kept THEN 'leaf group altered' ELSE 'leaf group missing' END;
             RETURN NEXT;
@@ -320,7 +376,7 @@ BEGIN
     -- The head, last: whatever precedes it says more.
     SELECT c.n, c.hash, c.linked_at INTO one
     FROM celerytrail.chain c
-    WHERE c.chain = $1
+    WHERE c.chain = $1 AND c.n >= 1
     ORDER BY c.n DESC
     LIMIT 1;
     n := coalesce(one.n, 0); batch_id := NULL; fault := 'head is not the last link';

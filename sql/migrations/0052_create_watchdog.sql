@@ -8,7 +8,8 @@ GRANT celerytrail_grafana, celerytrail_sink, celerytrail_actions TO celerytrail_
 SET LOCAL ROLE celerytrail_owner;
 
 CREATE FUNCTION celerytrail.watch_sessions(
-    statement_bound interval, idle_bound interval, session_bound interval
+    statement_bound interval, idle_bound interval, session_bound interval,
+    writer_bound interval DEFAULT '5 minutes'
 )
 RETURNS TABLE (pid int4, role_name name, reason text, ended bool)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -21,6 +22,7 @@ BEGIN
     statement_bound := least(greatest(statement_bound, interval '1 second'), interval '10 minutes');
     idle_bound := least(greatest(idle_bound, interval '1 second'), interval '30 seconds');
     session_bound := least(greatest(session_bound, interval '5 seconds'), interval '1 hour');
+    writer_bound := least(greatest(writer_bound, interval '1 second'), interval '5 minutes');
     owns_temporary := EXISTS (
         SELECT
         FROM pg_class c
@@ -51,7 +53,11 @@ BEGIN
             WHEN one.state LIKE 'idle in transaction%'
                 AND CASE WHEN one.is_reader THEN one.transaction_age ELSE one.state_age END > idle_bound
                 THEN format('left a transaction open for %s s', extract(epoch FROM one.transaction_age)::int)
-            -- What follows is about readers only: a sink works as long as its own time limit allows.
+            -- An honest batch takes seconds. A session can lift its own time limits, and be busy with
+            -- locks in its hands for as long as it likes.
+            WHEN NOT one.is_reader AND one.transaction_age > writer_bound
+                THEN format('was in a transaction for %s s', extract(epoch FROM one.transaction_age)::int)
+            -- What follows is about readers only.
             WHEN NOT one.is_reader THEN NULL
             WHEN one.holds_advisory THEN 'held an advisory lock'
             WHEN owns_temporary THEN 'had made a temporary table'
@@ -81,8 +87,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION celerytrail.watch_sessions(interval, interval, interval) IS
-    'Ends sessions of Grafana''s role, and open transactions of sinks and the action API, beyond the bounds. Returns each, with the reason.';
+COMMENT ON FUNCTION celerytrail.watch_sessions(interval, interval, interval, interval) IS
+    'Ends sessions of Grafana''s role, and long or idle transactions of sinks and the action API, beyond the bounds. Returns each, with the reason.';
 
 CREATE FUNCTION celerytrail.remove_large_objects(at_most int4)
 RETURNS int8
@@ -188,7 +194,7 @@ COMMENT ON FUNCTION celerytrail.hardening_gaps() IS
     'What is not as docs/design/roles.md says, one line each; nothing when all is well.';
 
 GRANT EXECUTE ON FUNCTION
-    celerytrail.watch_sessions(interval, interval, interval), celerytrail.remove_large_objects(int4)
+    celerytrail.watch_sessions(interval, interval, interval, interval), celerytrail.remove_large_objects(int4)
 TO celerytrail_maintainer;
 GRANT EXECUTE ON FUNCTION celerytrail.hardening_gaps()
     TO celerytrail_maintainer, celerytrail_sink, celerytrail_verifier;

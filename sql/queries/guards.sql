@@ -1,5 +1,5 @@
 -- name: wrong
--- Names each object of the ledger that is not as designed. Reads the catalog only, so every role may run it.
+-- Names each object of the ledger that is not as designed. Reads the catalog and the horizon, which the sink may.
 WITH guarded AS (
     SELECT c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relkind, c.relowner
     FROM pg_catalog.pg_class c
@@ -138,4 +138,12 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = g.oid
 WHERE g.relname IN ('spans', 'payloads')
   AND a.attname IN ('received_at', 'principal_id', 'batch_id')
   AND pg_catalog.has_column_privilege('celerytrail_sink', g.oid, a.attnum, 'INSERT')
+UNION ALL
+-- Everything would be refused as too old, which senders take for done.
+SELECT 'horizon in celerytrail.horizon is later than today'
+FROM celerytrail.horizon h
+WHERE h.retained_from > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date
+UNION ALL
+SELECT 'missing horizon in celerytrail.horizon'
+WHERE NOT EXISTS (SELECT FROM celerytrail.horizon)
 ORDER BY 1;

@@ -68,6 +68,13 @@ CREATE TEMPORARY TABLE staged_payloads (
 SELECT principal_id, name, namespace, service, environment
 FROM celerytrail.authenticate(%(token_hash)s);
 
+-- name: synchronous_commit
+SELECT current_setting('synchronous_commit');
+
+-- name: commit_durably
+-- Whoever set it to off for the role or the database did not mean that a sender deletes what a crash can undo.
+SET LOCAL synchronous_commit = on;
+
 -- name: ensure_days
 -- Makes the partitions of these days, as far as they are in the window, and of the next three.
 SELECT celerytrail.ensure_partitions(d.day, d.day)
@@ -115,7 +122,9 @@ SELECT
     count(*) FILTER (
         WHERE g.event_time < (h.retained_from::timestamp AT TIME ZONE 'UTC')
     ) AS too_old,
-    min(h.retained_from)::text AS retained_from
+    min(h.retained_from)::text AS retained_from,
+    -- Nobody drops a day that is not over; a missing horizon joins no row.
+    coalesce(bool_and(h.retained_from <= today.today), false) AS horizon_holds
 FROM pg_temp.staged_spans g
 JOIN celerytrail.streams s
     ON s.stream_id = g.stream_id

@@ -18,7 +18,8 @@ SELECT pid, role_name, reason, ended
 FROM celerytrail.watch_sessions(
     make_interval(secs => %(statement_seconds)s::float8),
     make_interval(secs => %(idle_seconds)s::float8),
-    make_interval(secs => %(session_seconds)s::float8)
+    make_interval(secs => %(session_seconds)s::float8),
+    make_interval(secs => %(writer_seconds)s::float8)
 );
 
 -- name: remove_large_objects

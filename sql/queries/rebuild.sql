@@ -9,11 +9,17 @@ DELETE FROM celerytrail.runs;
 DELETE FROM celerytrail.run_ends;
 DELETE FROM celerytrail.groups;
 DELETE FROM celerytrail.workers;
-DELETE FROM celerytrail.streams WHERE refused = '{}';
+-- Numbers of events that retention dropped are nowhere else: without them every such event would be
+-- missing, and new when it comes again. Then streams stay, and what is left is added to them.
+DELETE FROM celerytrail.streams s
+USING celerytrail.horizon h
+WHERE s.refused = '{}' AND h.retained_from = '-infinity';
 UPDATE celerytrail.streams
 SET seqs = '{}', last_seq = upper(refused) - 1, lost = 0, process_kind = NULL, worker = NULL,
     host = NULL, pid = NULL, opened_at = NULL, closed_at = NULL, abandoned_at = NULL,
-    first_seen_at = NULL, updated_at = NULL;
+    first_seen_at = NULL, updated_at = NULL
+FROM celerytrail.horizon h
+WHERE h.retained_from = '-infinity';
 CREATE TEMPORARY TABLE staged_spans (
     event_id uuid,
     event_time timestamptz,

@@ -37,12 +37,25 @@ COPY (
 
 -- name: outside_link
 COPY (
-    SELECT hash, linked_at FROM celerytrail.chain WHERE chain = %(chain)s AND n = %(n)s
+    SELECT hash, linked_at FROM celerytrail.chain WHERE chain = %(chain)s AND n = %(n)s AND n >= 1
 ) TO STDOUT (FORMAT BINARY);
 
 -- name: outside_last_n
 COPY (
-    SELECT max(n) FROM celerytrail.chain WHERE chain = %(chain)s
+    SELECT max(n) FROM celerytrail.chain WHERE chain = %(chain)s AND n >= 1
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_before_first
+-- Links at places that no link can have.
+COPY (
+    SELECT n, batch_id FROM celerytrail.chain WHERE chain = %(chain)s AND n < 1 ORDER BY n LIMIT 100
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_linked_until
+-- The first link of a chain that says it was made by then.
+COPY (
+    SELECT min(n) FROM celerytrail.chain
+    WHERE chain = %(chain)s AND n >= 1 AND linked_at <= %(until)s
 ) TO STDOUT (FORMAT BINARY);
 
 -- name: outside_announced
@@ -111,7 +124,7 @@ COPY (
         SELECT CASE
             WHEN %(whole)s THEN -9223372036854775808
             ELSE coalesce(
-                %(first_batch)s::int8, (SELECT max(c.batch_id) + 1 FROM celerytrail.chain c), 0
+                %(first_batch)s::int8, (SELECT max(c.batch_id) + 1 FROM celerytrail.chain c WHERE c.n >= 1), 0
             )
         END AS lowest
     ), stray_spans AS MATERIALIZED (
@@ -163,7 +176,11 @@ COPY (
         SELECT 'block', b.batch_id, NULL::date, NULL::uuid, ''
         FROM celerytrail.blocks b
         WHERE b.batch_id >= (SELECT lowest FROM reach)
-          AND NOT EXISTS (SELECT FROM celerytrail.chain c WHERE c.batch_id = b.batch_id)
+          AND NOT EXISTS (
+              SELECT
+              FROM celerytrail.chain c
+              WHERE c.batch_id = b.batch_id AND c.chain = b.chain AND c.n >= 1
+          )
         LIMIT 100
     ) blocks
 ) TO STDOUT (FORMAT BINARY);
@@ -186,8 +203,8 @@ ORDER BY 1;
 SELECT
     count(*),
     coalesce(sum(b.cnt), 0)::int8,
-    (SELECT l.n FROM celerytrail.chain l WHERE l.chain = %(chain)s ORDER BY l.n DESC LIMIT 1),
-    (SELECT l.hash FROM celerytrail.chain l WHERE l.chain = %(chain)s ORDER BY l.n DESC LIMIT 1),
+    (SELECT l.n FROM celerytrail.chain l WHERE l.chain = %(chain)s AND l.n >= 1 ORDER BY l.n DESC LIMIT 1),
+    (SELECT l.hash FROM celerytrail.chain l WHERE l.chain = %(chain)s AND l.n >= 1 ORDER BY l.n DESC LIMIT 1),
     min(c.batch_id)
 FROM celerytrail.chain c
 LEFT JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
@@ -200,15 +217,21 @@ SELECT sha256(
 FROM celerytrail.ledger l;
 
 -- name: sql_dropped
--- Days that retention took from this stretch of the chain, as far as it was announced.
+-- Days that retention took entirely from batches of this stretch of the chain, as far as it was announced.
 SELECT g.day::text, count(*), sum(g.cnt)::int8, d.actor
 FROM celerytrail.chain c
 JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
+CROSS JOIN LATERAL celerytrail.block_body(b.batch_id, b.cnt, b.days, b.cnts, b.roots)
+    AS body (body_hash, rows)
 CROSS JOIN LATERAL unnest(b.days, b.cnts) AS g (day, cnt)
 JOIN celerytrail.announced_drops d ON d.day = g.day AND c.linked_at <= d.linked_at
-WHERE c.chain = %(chain)s AND c.n > %(from_n)s AND b.kind = 1
+WHERE c.chain = %(chain)s AND c.n > %(from_n)s AND b.kind = 1 AND b.format_version = 1
+  AND body.body_hash = b.body_hash
   AND NOT EXISTS (
       SELECT FROM celerytrail.leaf_groups t WHERE t.batch_id = b.batch_id AND t.day = g.day
+  )
+  AND NOT EXISTS (
+      SELECT FROM celerytrail.spans s WHERE s.batch_id = b.batch_id AND s.day = g.day
   )
 GROUP BY g.day, d.actor
 ORDER BY g.day;

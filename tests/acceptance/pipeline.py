@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,22 +17,11 @@ import psycopg
 from psycopg.rows import dict_row
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
 CELERYTRAIL = str(Path(sys.executable).with_name("celerytrail"))
 PATIENCE_SECONDS = 120.0
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """Wait until ``condition`` returns something true, and return that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-        time.sleep(0.1)
 
 
 @dataclass(slots=True)
@@ -175,7 +163,7 @@ class Pipeline:
             ],
             self.environ(CELERYTRAIL_DSN=self.dsn("celerytrail_sink")),
         )  # fmt: skip
-        until(
+        wait_until(
             lambda: (port_file.exists() and port_file.read_text().strip()) or not sink.alive(),
             "the sink listens",
         )
@@ -198,7 +186,7 @@ class Pipeline:
             ],
             self.environ(**environ),
         )  # fmt: skip
-        until(lambda: "ready." in worker.tail() or not worker.alive(), "the worker is ready")
+        wait_until(lambda: "ready." in worker.tail() or not worker.alive(), "the worker is ready")
         assert worker.alive(), worker.tail()
         return worker
 

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SPAN_COLUMNS
-from tests.acceptance.pipeline import Pipeline, until
+from tests.acceptance.pipeline import Pipeline
 from tests.other_collector import other_collector
+from tests.waiting import wait_until
 from tests.wire_tap import WireTap
 
 ENDED = """
@@ -39,9 +40,9 @@ def test_workflows_through_a_collector_make_the_rows_that_they_make_without(
         worker = pipeline.start_worker()
         flows = pipeline.run("publish_workflows.py")
         everybody = [task_id for flow in flows for task_id in flow["ids"]]
-        until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have succeeded")
+        wait_until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have succeeded")
         assert worker.stop() == 0
-        until(
+        wait_until(
             lambda: (
                 not pipeline.rows(
                     "SELECT 1 FROM celerytrail_views.streams WHERE state = 'live' AND process_kind <> 'shipper'"

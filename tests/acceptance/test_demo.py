@@ -19,7 +19,8 @@ import pytest
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.examples.shop.record import RAN, read_record
-from tests.processes import mentioning, wait_until
+from tests.processes import mentioning
+from tests.waiting import wait_until
 
 DEMO = (sys.executable, "-m", "celerytrail.exporter.cli", "demo")
 PATIENCE_SECONDS = 150.0

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from celerytrail.exporter.spool.segment import Frame, scan
-from tests.acceptance.pipeline import Pipeline, until
+from tests.acceptance.pipeline import Pipeline
+from tests.waiting import wait_until
 
 STORED_ENDS = "SELECT count(*) FROM celerytrail_views.tasks WHERE state = 'succeeded'"
 MISSING = "SELECT coalesce(sum(missing), 0)::int FROM celerytrail_views.streams"
@@ -22,7 +23,7 @@ DOUBLES = """
 
 def test_a_task_that_nobody_consumes_is_visible_as_sent(pipeline: Pipeline) -> None:
     (sent,) = pipeline.run("publish_steady.py", "1", "0.5", "a queue without a worker")
-    task = until(
+    task = wait_until(
         lambda: pipeline.rows(
             "SELECT state, queue, args, started_at FROM celerytrail_views.tasks WHERE task_id = %s",
             sent["id"],
@@ -47,12 +48,12 @@ def test_a_sink_that_is_away_during_a_run_costs_nothing(pipeline: Pipeline) -> N
     pipeline.run("publish_steady.py", "60", "0", "celery")
     assert sink.stop() == 0
     published = pipeline.run("publish_steady.py", "60", str(seconds_away / 30), "celery")
-    until(lambda: len(pipeline.recorded()) == 120, "the worker ran on without the sink")
+    wait_until(lambda: len(pipeline.recorded()) == 120, "the worker ran on without the sink")
     pipeline.start_sink()
     published += pipeline.run("publish_steady.py", "60", "0", "celery")
-    until(lambda: pipeline.value(STORED_ENDS) == 180, "all 180 tasks are stored")
+    wait_until(lambda: pipeline.value(STORED_ENDS) == 180, "all 180 tasks are stored")
     assert worker.stop() == 0
-    until(
+    wait_until(
         lambda: (
             not pipeline.rows(
                 "SELECT 1 FROM celerytrail_views.streams WHERE state = 'live' AND process_kind <> 'shipper'"
@@ -76,7 +77,7 @@ def test_sigkill_of_a_worker_and_its_children_loses_nothing_that_was_captured(
 ) -> None:
     worker = pipeline.start_worker()
     pipeline.run("publish_steady.py", "200", "0.02", "celery")
-    until(lambda: len(pipeline.recorded()) > 40, "the run is in its middle")
+    wait_until(lambda: len(pipeline.recorded()) > 40, "the run is in its middle")
     victims = [worker.pid, *children_of(worker.pid)]
     assert len(victims) == 3
     for pid in reversed(victims):
@@ -85,7 +86,7 @@ def test_sigkill_of_a_worker_and_its_children_loses_nothing_that_was_captured(
     ran = {line["id"] for line in pipeline.recorded()}
     assert 40 < len(ran) < 200
 
-    until(
+    wait_until(
         lambda: (
             {
                 row["pid"]

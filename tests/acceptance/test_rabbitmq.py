@@ -12,7 +12,7 @@ from kombu.connection import Connection
 
 from celerytrail.exporter.agent.trail import read_trail
 from celerytrail.exporter.spool.record import TRAIL_HEADER
-from tests.acceptance.pipeline import Pipeline, until
+from tests.acceptance.pipeline import Pipeline
 from tests.acceptance.workflows import (
     check_workflows,
     publish_workflows,
@@ -20,6 +20,7 @@ from tests.acceptance.workflows import (
     wait_for_the_wire,
 )
 from tests.brokers import RabbitMQ, find_rabbitmq
+from tests.waiting import wait_until
 from tests.wire_tap import WireTap
 
 STATES = "SELECT task_id, state, priority, attempts, runs FROM celerytrail_views.tasks"
@@ -52,7 +53,7 @@ def test_each_workflow_and_each_end_is_recorded_on_rabbitmq(on_rabbitmq: Pipelin
         expected.update(
             {task_id: "succeeded" for flow in flows.values() for task_id in flow["ids"]}
         )
-        until(
+        wait_until(
             lambda: {row["task_id"]: row["state"] for row in pipeline.rows(STATES)} == expected,
             "every task, and nothing else, is in the ledger with its end",
         )
@@ -83,7 +84,7 @@ def look_at_the_message(url: str, queue: str) -> Any:
     """Take the only message of a queue from the broker and give it back, as a dying worker does."""
     connect: Any = Connection  # kombu has no types
     with connect(url) as connection, connection.channel() as channel:
-        message = until(lambda: channel.basic_get(queue), "the message is in its queue")
+        message = wait_until(lambda: channel.basic_get(queue), "the message is in its queue")
         channel.basic_reject(message.delivery_tag, requeue=True)
     return message
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.pipeline import Pipeline, until
+from tests.acceptance.pipeline import Pipeline
+from tests.waiting import wait_until
 from tests.wire_tap import WireTap
 
 STORED = "SELECT count(*) FROM celerytrail_views.tasks"
@@ -79,7 +80,7 @@ def test_a_worker_runs_on_without_a_spool(pipeline: Pipeline, tmp_path: Path) ->
     pipeline.shipper_settings["CELERYTRAIL_SPOOL_DIR"] = str(blocked / "spool")
     worker = pipeline.start_worker()
     pipeline.run("publish_steady.py", "10", "0", "celery")
-    until(lambda: len(pipeline.recorded()) == 10, "the tasks ran")
+    wait_until(lambda: len(pipeline.recorded()) == 10, "the tasks ran")
     assert worker.stop() == 0
     warnings = [
         line
@@ -103,16 +104,16 @@ def test_a_full_disk_is_said_and_what_it_cost_is_counted_exactly(pipeline: Pipel
             CELERYTRAIL_DRAIN_SECONDS="60",
         )
         pipeline.run("publish_steady.py", "300", "0", "celery", CELERYTRAIL_DISABLED="1")
-        until(lambda: len(pipeline.recorded()) == 300, "the worker ran on with a full disk")
+        wait_until(lambda: len(pipeline.recorded()) == 300, "the worker ran on with a full disk")
         tap.down.clear()
 
         def reported() -> bool:
             pipeline.run("publish_steady.py", "2", "0", "celery", CELERYTRAIL_DISABLED="1")
             return bool(pipeline.value(MISSING) > 0)
 
-        until(reported, "room on the disk again, and the gap reported")
+        wait_until(reported, "room on the disk again, and the gap reported")
         assert worker.stop() == 0
-        until(lambda: not pipeline.rows(LIVE), "every stream has its end")
+        wait_until(lambda: not pipeline.rows(LIVE), "every stream has its end")
     assert "No space left" in worker.log.read_text()
     lost = pipeline.rows("SELECT lost, missing FROM celerytrail_views.streams")
     assert all(row["lost"] == row["missing"] for row in lost), lost

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.pipeline import Pipeline, until
+from tests.acceptance.pipeline import Pipeline
+from tests.waiting import wait_until
 
 BACKEND_STATES = {"SUCCESS": "succeeded", "FAILURE": "failed", "REVOKED": "revoked"}
 
@@ -28,7 +29,7 @@ def test_each_task_is_stored_as_backend_and_workload_know_it(any_celery: Pipelin
         "REVOKED": 20,
     }
 
-    until(
+    wait_until(
         lambda: (
             pipeline.value(
                 "SELECT count(*) FROM celerytrail_views.tasks WHERE state IN ('succeeded', 'failed', 'revoked')"

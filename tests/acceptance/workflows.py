@@ -9,7 +9,8 @@ from typing import Any
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from celerytrail.exporter.attributes import SCOPE_NAME
-from tests.acceptance.pipeline import Pipeline, until
+from tests.acceptance.pipeline import Pipeline
+from tests.waiting import wait_until
 from tests.wire_tap import WireTap
 
 ENDED = """
@@ -22,7 +23,7 @@ def publish_workflows(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
     """Publish one workflow of each shape, by name, and wait until all their tasks have succeeded."""
     flows = {line["name"]: line for line in pipeline.run("publish_workflows.py")}
     everybody = [task_id for flow in flows.values() for task_id in flow["ids"]]
-    until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have succeeded")
+    wait_until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have succeeded")
     return flows
 
 
@@ -34,7 +35,7 @@ def wait_for_the_wire(pipeline: Pipeline, tap: WireTap) -> None:
             "SELECT span_id, step FROM celerytrail_views.spans WHERE process_kind <> 'shipper'"
         )
     }
-    until(
+    wait_until(
         lambda: (
             stored
             <= {(span.span_id.hex(), said["celerytrail.step"]) for span, said in spans_of(tap)}

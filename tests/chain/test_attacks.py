@@ -235,8 +235,8 @@ ATTACKS = [
     ),
     Attack(
         "order of blocks changed",
-        "UPDATE celerytrail.chain SET n = -n WHERE n IN (2, 3);;"
-        "UPDATE celerytrail.chain SET n = CASE n WHEN -2 THEN 3 ELSE 2 END WHERE n < 0",
+        "UPDATE celerytrail.chain SET n = n + 100 WHERE n IN (2, 3);;"
+        "UPDATE celerytrail.chain SET n = CASE n WHEN 102 THEN 3 ELSE 2 END WHERE n > 100",
         Fault.NOT_NEXT,
         2,
     ),

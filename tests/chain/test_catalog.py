@@ -162,6 +162,19 @@ CHANGES = {
         "ALTER ROLE celerytrail_verifier SET row_security = off",
         "changed role celerytrail_verifier",
     ),
+    "meaning of a step": (
+        "UPDATE celerytrail.steps SET state = 'succeeded' WHERE step = 'failed'",
+        "changed row 14 of celerytrail.steps",
+    ),
+    "step more": (
+        "INSERT INTO celerytrail.steps VALUES ('x', 99, 'task', 99, 'succeeded', true, 'task-x')",
+        "added row 99 of celerytrail.steps",
+    ),
+    "step less": (
+        "DELETE FROM celerytrail.steps WHERE step = 'lost'",
+        "missing row 5 of celerytrail.steps",
+    ),
+    "steps gone": ("DROP TABLE celerytrail.steps CASCADE", "missing table celerytrail.steps"),
     "migration": (
         "INSERT INTO celerytrail.migrations (id, name, sha256) VALUES (9999, '9999_more', '')",
         "added migration 9999_more",

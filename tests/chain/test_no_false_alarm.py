@@ -19,7 +19,6 @@ from celerytrail.sql.head_file import Heads
 from celerytrail.sql.verification import DroppedDay, Fault, Verdict
 from celerytrail.sql.verify import verify_ledger
 from tests.chain.chained_ledger import (
-    TODAY,
     ChainedLedger,
     append_action,
     with_options,
@@ -171,7 +170,9 @@ def test_more_than_one_chain(migrated: MigratedDatabase, ledger: Ledger, chained
     assert ledger.write_spans(token, rows).inserted == 4
     found = chained.verify()
     assert [(head.chain, head.n) for head in found.heads.chains] == [(0, 6), (1, 1)]
-    assert chained.verify(since=kept).verdict is Verdict.CLEAN
+    newer = chained.verify(since=kept)
+    assert (newer.verdict, newer.unanchored) == (Verdict.INTERNAL, (1,))
+    assert chained.verify(since=newer.heads).verdict is Verdict.CLEAN
     chained.tamper("UPDATE celerytrail.spans SET pid = 1 WHERE service = 'blog' AND seq = 2")
     (bad,) = chained.verify().bad
     assert (bad.fault, bad.chain, bad.n, bad.position) == (Fault.ROW_ALTERED, 1, 1, 2)
@@ -186,7 +187,7 @@ def test_a_day_that_retention_dropped_and_said_so(
     day = yesterday.date().isoformat()
     assert ledger.write_spans(migrated.token, task_rows(21, at=yesterday)).inserted == 4
     suffix = day.replace("-", "")
-    append_action(migrated, "retention", target=json.dumps({"day": day}), actor="ann")
+    append_action(migrated, "retention", phase="done", target=json.dumps({"day": day}))
     tables = f"celerytrail.spans_{suffix}, celerytrail.leaf_groups_{suffix}"
     migrated.run(f"DROP TABLE {tables}, celerytrail.payloads_{suffix}")
     found = chained.verify()
@@ -195,13 +196,16 @@ def test_a_day_that_retention_dropped_and_said_so(
     assert [reading.rows for reading in found.readings] == [22, 22]
 
 
-def test_a_day_cannot_be_dropped_before_it_is_said_nor_filled_after(
+def test_a_day_cannot_be_filled_after_it_was_dropped(
     migrated: MigratedDatabase, ledger: Ledger, chained: ChainedLedger
 ):
+    yesterday = NOON - timedelta(days=1)
+    day = yesterday.date().isoformat()
     # The action comes first: the blocks after it cannot hide behind it.
-    append_action(migrated, "retention", target=json.dumps({"day": TODAY}), actor="ann")
-    write_batch(ledger, migrated, 21)
-    suffix = TODAY.replace("-", "")
+    append_action(migrated, "retention", phase="done", target=json.dumps({"day": day}))
+    assert ledger.write_spans(migrated.token, task_rows(21, at=yesterday)).inserted == 4
+    assert clean(chained)
+    suffix = day.replace("-", "")
     chained.tamper(
         f"TRUNCATE celerytrail.spans_{suffix};;TRUNCATE celerytrail.leaf_groups_{suffix}"
     )
@@ -210,7 +214,7 @@ def test_a_day_cannot_be_dropped_before_it_is_said_nor_filled_after(
         (Fault.LEAVES_MISSING, 8),
         (Fault.ROW_MISSING, 8),
     ]
-    assert [day.day for day in found.readings[0].dropped] == [TODAY]
+    assert found.readings[0].dropped == ()
 
 
 @pytest.mark.parametrize("jobs", [1, 3])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,24 @@ def test_partitions_are_made_ahead(ledger_database: LedgerDatabase) -> None:
     for parent in ("spans", "leaf_groups", "payloads"):
         assert ledger_database.value("SELECT to_regclass(%s)", f"celerytrail.{parent}_{name}")
     assert a_round(ledger_database) == []
+
+
+@pytest.mark.parametrize("role", ["sink", "actions"])
+def test_a_long_transaction_of_a_writer_is_ended_whatever_is_said_in_it(
+    ledger_database: LedgerDatabase, role: str
+) -> None:
+    deadline = time.monotonic() + 60
+    done: list[str] = []
+    with ledger_database.connect(role) as young, ledger_database.connect(role) as writer:
+        writer.execute("BEGIN")
+        with suppress(psycopg.OperationalError):
+            while time.monotonic() < deadline:
+                writer.execute("SELECT 1")
+                young.execute("SELECT 1")
+                done += a_round(ledger_database, Bounds(writer_seconds=1))
+        assert writer.broken
+        assert any(f"of celerytrail_{role}: it was in a transaction" in line for line in done)
+        young.execute("SELECT 1")
 
 
 def test_a_payload_whose_record_named_another_is_removed_after_a_day(

@@ -16,10 +16,11 @@ from celerytrail.exporter.shipper.key_files import (
     read_private_key,
     read_psk,
 )
-from tests.integration.shipper.receiver import CUT_AFTER_TAKING, OtlpReceiver, attributes, until
+from tests.integration.shipper.receiver import CUT_AFTER_TAKING, OtlpReceiver, attributes
 from tests.integration.shipper.shippers import ship_once, shipping
 from tests.integration.shipper.test_shipping import check_complete
 from tests.unit.shipper.segments import STREAM, stream, write_stream
+from tests.waiting import wait_until
 
 KILLS = 50
 COUNT = 40 * KILLS
@@ -54,7 +55,7 @@ def test_killed_at_many_points_it_sends_the_same_bytes_again(tmp_path: Path) -> 
                 decide, receiver, wanted, CUT_AFTER_TAKING if kill % 2 else 503
             )
             with shipping(spool, receiver.url, **settings) as shipper:
-                until(partial(arrived, receiver, wanted), f"request {wanted}")
+                wait_until(partial(arrived, receiver, wanted), f"request {wanted}")
                 shipper.process.kill()
                 shipper.process.wait()
         receiver.decide = None

@@ -19,7 +19,6 @@ from tests.integration.shipper.receiver import (
     HANG,
     OtlpReceiver,
     attributes,
-    until,
 )
 from tests.integration.shipper.shippers import environ, ship_once, shipping
 from tests.unit.shipper.segments import (
@@ -33,6 +32,7 @@ from tests.unit.shipper.segments import (
     write_segment,
     write_stream,
 )
+from tests.waiting import wait_until
 
 DEAD = "de" * 16
 
@@ -249,7 +249,7 @@ def test_a_living_writer_is_followed_and_the_shipper_ends_when_it_is_gone(spool:
     ):
         for number in range(2, 60):
             writer.write(*_write(number))
-        until(lambda: len(receiver.numbers()) == 60, "what is written arrives")
+        wait_until(lambda: len(receiver.numbers()) == 60, "what is written arrives")
         assert shipper.process.poll() is None
         writer.close()
         assert shipper.process.wait(60) == 0
@@ -268,7 +268,7 @@ def test_sigterm_drains_what_is_there(spool: Path) -> None:
         receiver.retry_after = "1"
         with shipping(spool, receiver.url) as shipper:
             write_stream(spool, stream(50))
-            until(lambda: receiver.seen, "the first request")
+            wait_until(lambda: receiver.seen, "the first request")
             assert shipper.stop() == 0
         check_complete(receiver, 52)
     assert left(spool) == []
@@ -280,7 +280,7 @@ def test_a_drain_is_bounded_and_what_is_left_stays(spool: Path, signum: int) -> 
     with OtlpReceiver() as receiver:
         receiver.answers.extend([HANG] * 10)
         with shipping(spool, receiver.url, CELERYTRAIL_DRAIN_SECONDS="0.5") as shipper:
-            until(lambda: receiver.seen, "the first request")
+            wait_until(lambda: receiver.seen, "the first request")
             assert shipper.stop(signum) == 0
             assert "stays in the spool" in shipper.said()
         assert left(spool) == [segment_name(STREAM, 1)]
@@ -291,24 +291,26 @@ def test_a_drain_is_bounded_and_what_is_left_stays(spool: Path, signum: int) -> 
 
 def test_two_shippers_elect_one(spool: Path) -> None:
     with OtlpReceiver() as receiver, shipping(spool, receiver.url) as first:
-        until(lambda: "ships" in first.said(), "the first is elected")
+        wait_until(lambda: "ships" in first.said(), "the first is elected")
         with shipping(spool, receiver.url) as second:
             assert second.process.wait(60) == 0
             assert f"process {first.process.pid}" in second.said()
         with shipping(spool, receiver.url, "--wait") as third:
-            until(lambda: "waits for" in third.said(), "the third waits")
+            wait_until(lambda: "waits for" in third.said(), "the third waits")
             write_stream(spool, stream(5))
-            until(lambda: len(receiver.numbers()) == 7, "the first ships")
+            wait_until(lambda: len(receiver.numbers()) == 7, "the first ships")
             first.process.kill()
-            until(lambda: "ships" in third.said().split("waits for")[1], "the third takes over")
+            wait_until(
+                lambda: "ships" in third.said().split("waits for")[1], "the third takes over"
+            )
             write_stream(spool, stream(6), stream_id="0b" * 16)
-            until(lambda: len(receiver.numbers()) == 15, "the third ships")
+            wait_until(lambda: len(receiver.numbers()) == 15, "the third ships")
             assert third.stop() == 0
 
 
 def test_once_beside_a_running_shipper_waits_for_it(spool: Path) -> None:
     with OtlpReceiver() as receiver, shipping(spool, receiver.url) as running:
-        until(lambda: "ships" in running.said(), "it is elected")
+        wait_until(lambda: "ships" in running.said(), "it is elected")
         write_stream(spool, stream(5))
         done = ship_once(spool, receiver.url)
         assert done.returncode == 0, done.stderr
@@ -328,7 +330,7 @@ def test_a_token_file_that_is_renewed_is_read_again(spool: Path, tmp_path: Path)
 
     with OtlpReceiver(token="new") as receiver:
         with shipping(spool, receiver.url, CELERYTRAIL_TOKEN_FILE=str(token)) as shipper:
-            until(lambda: "401" in shipper.said(), "the old token is refused")
+            wait_until(lambda: "401" in shipper.said(), "the old token is refused")
             token.write_text("new\n")
             shipper.process.send_signal(signal.SIGTERM)
             assert shipper.process.wait(60) == 0

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.otlp_requests import key_values, logs, payload, span, traces
-from tests.sink_process import PROTOBUF, Answer, SinkProcess, wait_until
+from tests.sink_process import PROTOBUF, Answer, SinkProcess
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.sink_fixtures import SinkDatabase

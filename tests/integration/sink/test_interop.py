@@ -21,7 +21,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SCOPE_NAME, SPAN_COLUMNS
 from tests.other_collector import other_collector
 from tests.otlp_requests import logs, payload, resource_attributes, span, traces
-from tests.sink_process import SinkProcess, wait_until
+from tests.sink_process import SinkProcess
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.sink_fixtures import SinkDatabase

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from celerytrail.exporter.attributes import PAYLOAD_COLUMNS
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.sink.errors import TokenRefused
 from celerytrail.exporter.sink.written import Written
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.databases"]
 
+INDEX_OF_BODY = [column.name for column in PAYLOAD_COLUMNS].index("body")
+INDEX_OF_SALT = [column.name for column in PAYLOAD_COLUMNS].index("salt")
 BANK = Deployment("acme", "bank", "test")
 
 
@@ -290,6 +293,11 @@ def test_payloads_are_stored_once_and_shown_with_their_task(
         migrated.token, [odd, foreign, payload_row("t4", "args", b"[]")]
     )
     assert (written.inserted, written.refused) == (1, 2)
+    item = migrated.value("SELECT item FROM celerytrail.quarantine").decode()
+    assert "'t2'" in item
+    assert item.count("'1 bytes'") == item.count("'32 bytes'") == 1
+    assert repr(odd[INDEX_OF_BODY]) not in item
+    assert repr(odd[INDEX_OF_SALT]) not in item
     old = payload_row("t5", "args", b"[]", at=datetime(1999, 1, 1, tzinfo=timezone.utc))
     assert ledger.write_payloads(migrated.token, [old]) == Written(inserted=1)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import sys
 import threading
 import time
 import uuid
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from celerytrail.examples.embedded.ports import free_port
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
@@ -110,6 +113,97 @@ def test_a_superuser_s_trick_is_named_and_nothing_is_stored(
     migrated.run(undo)
     assert ledger.guards() == []
     assert ledger.write_spans(migrated.token, task_rows()) == Written(inserted=4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (
+            "UPDATE celerytrail.horizon SET retained_from = 'infinity'",
+            "horizon in celerytrail.horizon is later than today",
+        ),
+        (
+            "UPDATE celerytrail.horizon SET retained_from = (now() AT TIME ZONE 'UTC')::date + 2",
+            "horizon in celerytrail.horizon is later than today",
+        ),
+        ("DELETE FROM celerytrail.horizon", "missing horizon in celerytrail.horizon"),
+    ],
+    ids=["infinity", "later", "missing"],
+)
+def test_a_horizon_that_would_refuse_everything_is_named_and_refuses_nothing(
+    migrated: MigratedDatabase, ledger: Ledger, wrong: str, named: str
+) -> None:
+    ledger.write_spans(migrated.token, task_rows(5))
+    migrated.run(wrong)
+    assert ledger.guards() == [named]
+    for rows in (task_rows(), task_rows(5)):
+        with pytest.raises(LedgerRefused, match=named):
+            ledger.write_spans(migrated.token, rows)
+    migrated.run(
+        "DELETE FROM celerytrail.horizon;"
+        "INSERT INTO celerytrail.horizon (retained_from)"
+        " VALUES ((now() AT TIME ZONE 'UTC')::date - 1)"
+    )
+    assert ledger.guards() == []
+    assert ledger.write_spans(migrated.token, task_rows()) == Written(inserted=4)
+
+
+@pytest.mark.parametrize(
+    ("configured", "used"),
+    [("off", "on"), ("local", "local"), ("remote_write", "remote_write")],
+)
+def test_what_is_acknowledged_is_durable_whatever_the_database_is_set_to(
+    migrated: MigratedDatabase, configured: str, used: str
+) -> None:
+    migrated.run(
+        "CREATE TABLE public.used (what text, setting text);"
+        "CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+        " 'BEGIN INSERT INTO public.used"
+        " VALUES (TG_TABLE_NAME, current_setting(''synchronous_commit'')); RETURN NULL; END';"
+        "CREATE TRIGGER look AFTER INSERT ON celerytrail.streams EXECUTE FUNCTION public.look();"
+        "CREATE TRIGGER look AFTER INSERT ON celerytrail.payloads EXECUTE FUNCTION public.look();"
+        "CREATE TRIGGER look AFTER INSERT ON celerytrail.quarantine EXECUTE FUNCTION public.look();"
+        f"ALTER DATABASE {migrated.name} SET synchronous_commit = {configured}"
+    )
+    ledger = Ledger(migrated.dsn("sink"), max_size=1, timeout_seconds=20)
+    ledger.open()
+    try:
+        ledger.write_spans(migrated.token, task_rows())
+        ledger.write_payloads(migrated.token, [payload_row("t", "args", b"[]")])
+        ledger.quarantine(migrated.token, "why", [b"x"])
+    finally:
+        ledger.close()
+    assert sorted(migrated.rows("SELECT DISTINCT what, setting FROM public.used")) == [
+        ("payloads", used),
+        ("quarantine", used),
+        ("streams", used),
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the options of a socket as Linux names them")
+def test_a_network_that_swallows_packets_is_noticed(migrated: MigratedDatabase) -> None:
+    def options(ledger: Ledger) -> dict[str, int]:
+        ledger.open()
+        try:
+            with (
+                ledger._pool.connection() as connection,
+                socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire,
+            ):
+                return {
+                    "alive": wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                    "idle": wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                    "interval": wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+                    "count": wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+                    "timeout": wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+                }
+        finally:
+            ledger.close()
+
+    bounded = {"alive": 1, "idle": 10, "interval": 5, "count": 3, "timeout": 40_000}
+    dsn = migrated.dsn("sink")
+    assert options(Ledger(dsn, timeout_seconds=20)) == bounded
+    chosen = make_conninfo(dsn, tcp_user_timeout=1234, keepalives_idle=77)
+    assert options(Ledger(chosen, timeout_seconds=20)) == {**bounded, "timeout": 1234, "idle": 77}
 
 
 def test_swallowed_payloads_are_noticed(migrated: MigratedDatabase, ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -235,3 +236,25 @@ def test_a_rebuild_from_the_ledger_gives_the_same(
     # And the sink goes on from there.
     assert ledger.write_spans(migrated.token, rows).known == len(rows)
     assert migrated.read_model() == kept
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+def test_a_rebuild_after_retention_keeps_the_numbers_of_what_was_dropped(
+    migrated: MigratedDatabase, ledger: Ledger, dropped: bool
+) -> None:
+    old_day = NOON - timedelta(days=5)
+    old = [span_row(seq, "sent", at=old_day, task_id="old") for seq in (1, 2)]
+    ledger.write_spans(migrated.token, [*old, *task_rows(3)])
+    kept = migrated.rows("SELECT s::text FROM celerytrail.streams s")
+    if dropped:
+        migrated.run(
+            f"DROP TABLE celerytrail.spans_{old_day:%Y%m%d};"
+            "UPDATE celerytrail.horizon SET retained_from = current_date - 3"
+        )
+    else:
+        migrated.run("UPDATE celerytrail.streams SET seqs = '{[1,100)}', last_seq = 99")
+    with migrated.connect() as connection:
+        assert rebuild_read_model(connection) == (4 if dropped else 6)
+    assert migrated.rows("SELECT s::text FROM celerytrail.streams s") == kept
+    assert migrated.rows("SELECT missing, last_seq FROM celerytrail_views.streams") == [(0, 6)]
+    assert ledger.write_spans(migrated.token, old).known == 2

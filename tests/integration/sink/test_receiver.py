@@ -14,8 +14,9 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from celerytrail.exporter.attributes import ATTRIBUTES, STEPS, On
 from celerytrail.exporter.deployment import Deployment
 from tests.otlp_requests import SHOP, Value, logs, payload, span, traces
-from tests.sink_process import SinkProcess, wait_until
+from tests.sink_process import SinkProcess
 from tests.unit.sink.test_otlp_json import otlp_json
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.sink_fixtures import SinkDatabase

@@ -13,7 +13,8 @@ import pytest
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from tests.otlp_requests import SHOP, logs, payload, span, traces
-from tests.sink_process import DEADLINE_SECONDS, PROTOBUF, SinkProcess, wait_until
+from tests.sink_process import PROTOBUF, SinkProcess
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from tests.sink_fixtures import SinkDatabase

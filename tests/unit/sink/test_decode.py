@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from celerytrail.exporter.attributes import ATTRIBUTES, SPAN_COLUMNS, On
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.sink import decode
-from celerytrail.exporter.sink.decode import Decoded, decode_spans
+from celerytrail.exporter.sink.decode import USER_DATA, Decoded, decode_spans
 from celerytrail.exporter.sink.wire import groups
 from tests.otlp_requests import SHOP, Value, key_values, resource_attributes, span, traces
 
@@ -170,6 +170,24 @@ def test_another_deployment_is_rejected_and_not_kept() -> None:
     assert result.rows == []
     assert result.rejected[0].reason == "the resource names another deployment than the token's"
     assert result.rejected[0].raw is None
+
+
+@pytest.mark.parametrize("broken", [b"", b"\x1a\x01\xff"], ids=["parsed", "not UTF-8"])
+def test_rejected_spans_leave_user_data_behind(broken: bytes) -> None:
+    one = span(0, extra=dict.fromkeys(USER_DATA, "secret") | {"celery.exchange": "kept"})
+    one.events.add(name="secret").attributes.extend(key_values({"exception.message": "secret"}))
+    one.status.CopyFrom(Status(code=Status.STATUS_CODE_ERROR, message="secret"))
+    rejected = everything(wrapped(field(2, one.SerializeToString() + broken))).rejected[0]
+    assert rejected.raw is not None
+    assert b"secret" not in rejected.raw
+    assert b"kept" in rejected.raw
+    assert rejected.raw.endswith(broken)
+
+
+def test_rejected_spans_are_kept_up_to_a_bound() -> None:
+    large = span(0, extra={"other": "x" * 200_000})
+    kept = [rejected.raw for rejected in decoded(*[large] * 6, span(0)).rejected]
+    assert [raw is None for raw in kept] == [False] * 5 + [True, False]
 
 
 @pytest.mark.parametrize(

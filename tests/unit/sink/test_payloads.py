@@ -96,6 +96,9 @@ def test_rejected_payloads_leave_their_body_behind() -> None:
     assert rejected.raw is not None
     assert b"secret" not in rejected.raw
     assert b"celerytrail.payload.kind" in rejected.raw
+    # With the salt a short body can be guessed from its commitment.
+    assert b"celerytrail.payload.commitment" in rejected.raw
+    assert b"celerytrail.payload.salt" not in rejected.raw
 
 
 def test_logs_of_others_are_ignored() -> None:

@@ -70,17 +70,31 @@ def test_a_row_stored_twice_is_one_too_many(keys):
 
 
 @given(KEYS, st.booleans())
-def test_a_dropped_day_may_be_gone_but_not_half(keys, dropped):
+def test_a_dropped_day_is_gone_and_not_half(keys, dropped):
     rows, group, kept = stored(keys)
-    assert group_faults(group, rows, kept, dropped) == []
+    half = [Fault.PARTLY_DROPPED]
+    entire = [one.fault for one in group_faults(group, rows, kept, dropped)]
+    assert entire == (half if dropped else [])
     gone = [one.fault for one in group_faults(group, [], None, dropped)]
     assert gone == ([] if dropped else [Fault.LEAVES_MISSING, Fault.ROW_MISSING])
     without_leaves = [one.fault for one in group_faults(group, rows, None, dropped)]
-    assert without_leaves == ([] if dropped else [Fault.LEAVES_MISSING])
+    assert without_leaves == (half if dropped else [Fault.LEAVES_MISSING])
     only_leaves = [one.fault for one in group_faults(group, [], kept, dropped)]
-    assert only_leaves == [Fault.ROW_MISSING]
+    assert only_leaves == (half if dropped else [Fault.ROW_MISSING])
+
+
+@given(KEYS)
+def test_actions_of_a_dropped_day_stay_and_only_their_leaves_go(keys):
+    rows, group, kept = stored(keys)
+
+    def faults(rows, kept):
+        return [one.fault for one in group_faults(group, rows, kept, True, rows_stay=True)]
+
+    assert faults(rows, None) == []
+    assert faults(rows, kept) == [Fault.PARTLY_DROPPED]
+    assert faults([], None) == [Fault.LEAVES_MISSING, Fault.ROW_MISSING]
     forged = [(key, leaf(b"forged")) for key in keys]
-    assert Fault.ROW_ALTERED in [one.fault for one in group_faults(group, forged, None, dropped)]
+    assert faults(forged, None) == [Fault.LEAVES_MISSING, Fault.ROW_ALTERED]
 
 
 @given(KEYS)
