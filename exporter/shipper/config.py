@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from celerytrail.exporter.deployment import Deployment
@@ -92,10 +92,6 @@ class ShipperConfig:
                 env, "CELERYTRAIL_REJECTED_MAX_BYTES", DEFAULT_REJECTED_BYTES, most=1 << 60
             ),
         )
-
-    def with_token(self, token: str | None) -> ShipperConfig:
-        """Return the same settings with another token."""
-        return replace(self, token=token)
 
 
 def read_token(path: Path) -> str:
