@@ -10,11 +10,13 @@ import pytest
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SPAN_COLUMNS
 from tests.acceptance.pipeline import Pipeline
 from tests.other_collector import other_collector
+from tests.sdk_oracle import as_the_sdk_encodes, normal
 from tests.waiting import wait_until
 from tests.wire_tap import WireTap
 
 ENDED = """
-    SELECT count(*) FROM celerytrail_views.tasks WHERE state = 'succeeded' AND task_id = ANY (%s)
+    SELECT count(*) FROM celerytrail_views.tasks
+    WHERE state IN ('succeeded', 'failed', 'revoked') AND task_id = ANY (%s)
 """
 SPANS = f"""
     SELECT {", ".join(f"{column.name}::text" for column in SPAN_COLUMNS)}
@@ -27,7 +29,8 @@ PAYLOADS = f"""
 
 
 @pytest.mark.slow
-def test_workflows_through_a_collector_make_the_rows_that_they_make_without(
+@pytest.mark.timeout(420)
+def test_a_thousand_tasks_through_a_collector_make_the_rows_that_they_make_without(
     pipeline: Pipeline,
 ) -> None:
     """Given what the shipper sent to the Collector, sent again straight to a second, empty ledger."""
@@ -39,8 +42,10 @@ def test_workflows_through_a_collector_make_the_rows_that_they_make_without(
         pipeline.endpoint = tap.url
         worker = pipeline.start_worker()
         flows = pipeline.run("publish_workflows.py")
+        thousand = pipeline.run("publish_thousand.py")
         everybody = [task_id for flow in flows for task_id in flow["ids"]]
-        wait_until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have succeeded")
+        everybody += [task["id"] for task in thousand]
+        wait_until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have ended")
         assert worker.stop() == 0
         wait_until(
             lambda: (
@@ -59,6 +64,13 @@ def test_workflows_through_a_collector_make_the_rows_that_they_make_without(
                 assert post(endpoint + path, pipeline.token, request.SerializeToString()) == 200
         assert second.rows(SPANS) == through
         assert second.rows(PAYLOADS) == with_payloads
+    for request in sent_spans:
+        for ours in normal(request).resource_spans:
+            assert ours == as_the_sdk_encodes(ours)
+    for kinds in (("group",), ("header", "body"), ("chain",)):
+        members = {task["id"] for task in thousand if task["kind"] in kinds}
+        traces = {row["trace_id"] for row in through if row["task_id"] in members}
+        assert len(traces) == 1, kinds
     assert len(through) > 4 * len(everybody)
 
 
