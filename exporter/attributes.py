@@ -203,6 +203,9 @@ PAYLOAD_KINDS: tuple[PayloadKind, ...] = (
     PayloadKind("body", Shown.SEALED, "the message as kombu encoded it, sealed for the action API"),
 )
 
+REASON_KIND = "reason"
+"""Kind of the commitment to an operator's words: the database makes it, no shipper sends such an item."""
+
 LOG_ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("celerytrail.payload.kind", "kind", "text", "see PAYLOAD_KINDS", On.LOG),
     Attribute(
@@ -265,6 +268,9 @@ STEPS: tuple[Step, ...] = (
     Step(51, "stream_closed", "stream", 2, None, True, "stream-closed"),
     Step(52, "stream_abandoned", "stream", 1, None, True, "stream-abandoned"),
 )
+
+ACTION_STEPS: tuple[Step, ...] = (Step(20, "purged", "task", 58, "purged", True, "task-purged"),)
+"""Steps that no agent records: the ledger's rows of operators' actions say them."""
 
 STEP_BY_NAME = {step.name: step for step in STEPS}
 STEP_BY_CODE = {step.code: step for step in STEPS}

@@ -9,6 +9,13 @@ import click
 
 GROUP = "celerytrail.commands"
 EXTRAS = {
+    "action-api": "actions",
+    "cancel": "actions",
+    "dashboards": "dashboards",
+    "purge": "actions",
+    "retry": "actions",
+    "retry-chord": "actions",
+    "terminate": "actions",
     "sink": "sink",
     "migrate": "sink",
     "maintain": "sink",
@@ -20,13 +27,20 @@ EXTRAS = {
 """Which extra brings what a subcommand needs."""
 
 SUMMARIES = {
+    "action-api": "Serve the actions of operators: retry, cancel, terminate, purge.",
+    "cancel": "Revoke a task that has not begun.",
+    "dashboards": "Write Grafana's dashboards, alert rules and plugin.",
     "demo": "Run the whole pipeline on this machine with an example application.",
     "keys": "Make and show the keys that seal message bodies.",
     "maintain": "Keep partitions, roles and sessions of the database in order.",
     "migrate": "Create or update the database schema.",
+    "purge": "Remove the messages that wait in a queue.",
+    "retry": "Send a task again, as a task of its own.",
+    "retry-chord": "Send all tasks of a chord again, and its body.",
     "ship": "Deliver a spool directory to an OTLP endpoint.",
     "sink": "Receive spans and payloads and write them to the ledger.",
-    "tokens": "Make, list and revoke the tokens that may write.",
+    "terminate": "Revoke a task and end the process that runs it.",
+    "tokens": "Make, list and revoke the tokens that may write or act.",
     "verify": "Check that the ledger is what was written.",
 }
 """One line for each subcommand, so that ``--help`` imports none of them."""

@@ -28,8 +28,9 @@ _MAX_KIND_BYTES = 255
 def commit(kind: str, salt: bytes, body: bytes) -> bytes:
     """Return the 32 byte commitment to one payload item.
 
-    ``kind`` is a name of ``PAYLOAD_KINDS``, ``salt`` 32 bytes that travel with the item, ``body``
-    its bytes as sent. Raises ValueError for a salt or a kind of another length than the format has.
+    ``kind`` is a name of ``PAYLOAD_KINDS`` or ``REASON_KIND``, ``salt`` 32 bytes that travel with
+    the item, ``body`` its bytes as sent. Raises ValueError for a salt or a kind of another length
+    than the format has.
     """
     if len(salt) != SALT_BYTES:
         raise ValueError(f"a commitment's salt has {SALT_BYTES} bytes; this one has {len(salt)}")

@@ -14,7 +14,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def rebuild_read_model(connection: Connection, rows_at_once: int = ROWS_AT_ONCE) -> int:
-    """Empty the read model and fill it from the ledger in one transaction; return the rows read.
+    """Empty the read model and fill it from the ledger in one transaction.
+
+    Return how many rows of spans were read; the actions of operators are read as well.
 
     Writers wait until it is done, readers see the old state until then. Numbers that were refused
     on purpose are kept: they are nowhere else. So are whole streams once retention has dropped days:
@@ -35,6 +37,7 @@ def rebuild_read_model(connection: Connection, rows_at_once: int = ROWS_AT_ONCE)
                 connection.execute(statement)
             connection.execute(rebuild["next"])
             after_batch = up_to_batch
+        connection.execute(rebuild["actions"])
         connection.execute(rebuild["end"])
     return total
 

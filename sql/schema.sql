@@ -30,6 +30,18 @@ CREATE SCHEMA celerytrail_views;
 
 ALTER SCHEMA celerytrail_views OWNER TO celerytrail_owner;
 
+-- Name: begun_intent; Type: TYPE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TYPE celerytrail.begun_intent AS (
+	result text,
+	intent_id uuid,
+	state text,
+	outcome json,
+	actor text
+);
+
+ALTER TYPE celerytrail.begun_intent OWNER TO celerytrail_owner;
+
 -- Name: add_quarantine(text, bytea[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) RETURNS void
@@ -74,6 +86,19 @@ DECLARE
     now_utc timestamptz := clock_timestamp();
     today date := (now_utc AT TIME ZONE 'UTC')::date;
 BEGIN
+    -- Kept for ever, so bounded here, whoever calls. greatest() passes over what is NULL.
+    IF greatest(octet_length(target::text), octet_length(detail::text)) > 1048576 THEN
+        RAISE EXCEPTION 'celerytrail: target and detail of an action have at most 1048576 bytes each'
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF greatest(
+        octet_length(verb), octet_length(actor), octet_length(actor_kind), octet_length(role),
+        octet_length(namespace), octet_length(service), octet_length(environment),
+        octet_length(request_id)
+    ) > 512 THEN
+        RAISE EXCEPTION 'celerytrail: verb, actor, role, deployment and request id of an action have at most 512 bytes each'
+            USING ERRCODE = 'CT007';
+    END IF;
     PERFORM celerytrail.ensure_partitions(today, today);
     INSERT INTO celerytrail.actions (
         action_id, intent_id, action_time, phase, verb, actor, actor_kind, role, namespace, service,
@@ -93,7 +118,7 @@ ALTER FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, 
 
 -- Name: FUNCTION append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea) IS 'Writes one action row into the chain and returns the time that the database gave it.';
+COMMENT ON FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea) IS 'Writes one action row into the chain and returns the time that the database gave it. Raises CT007 for what is too large.';
 
 -- Name: authenticate(bytea); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -124,6 +149,197 @@ ALTER FUNCTION celerytrail.authenticate(token_hash bytea) OWNER TO celerytrail_o
 -- Name: FUNCTION authenticate(token_hash bytea); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.authenticate(token_hash bytea) IS 'Binds this session to the principal of a token, given the SHA-256 of the token. Raises CT001.';
+
+-- Name: authenticate_api_token(bytea); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.authenticate_api_token(token_hash bytea) RETURNS TABLE(token_id text, name text, namespace text, service text, environment text, scopes text[])
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT
+        encode(substr(t.token_hash, 1, 6), 'hex'), t.name, t.namespace, t.service, t.environment,
+        t.scopes
+    FROM celerytrail.api_tokens t
+    WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp()
+$_$;
+
+ALTER FUNCTION celerytrail.authenticate_api_token(token_hash bytea) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION authenticate_api_token(token_hash bytea); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) IS 'Whose token this is and what it may do, given the SHA-256 of the token. No row for one that is unknown, expired or revoked.';
+
+-- Name: begin_intent(uuid, text, text, text, text, text, text, text, text, json, text, text, bytea, text, text, double precision, double precision); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) RETURNS celerytrail.begun_intent
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    answer celerytrail.begun_intent;
+    found_intent celerytrail.intents;
+    salt bytea;
+    words bytea;
+    reason_commitment bytea;
+BEGIN
+    PERFORM celerytrail.require_lease(begin_intent.holder, begin_intent.lease_seconds);
+    IF begin_intent.intent_id IS NULL OR begin_intent.namespace IS NULL
+        OR begin_intent.environment IS NULL OR coalesce(begin_intent.service, '') = ''
+        OR coalesce(begin_intent.verb, '') = '' OR coalesce(begin_intent.actor, '') = ''
+        OR coalesce(begin_intent.actor_kind, '') = '' OR coalesce(begin_intent.target_key, '') = ''
+    THEN
+        RAISE EXCEPTION 'celerytrail: an intent needs an id, verb, actor, kind of actor, deployment and target key'
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF octet_length(begin_intent.verb) > 64 OR octet_length(begin_intent.target_key) > 512 THEN
+        RAISE EXCEPTION 'celerytrail: the verb of an intent has at most 64 bytes, its target key at most 512'
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF octet_length(begin_intent.idempotency_key) NOT BETWEEN 1 AND 128 THEN
+        RAISE EXCEPTION 'celerytrail: an idempotency key has 1 to 128 bytes, not %',
+            octet_length(begin_intent.idempotency_key)
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF begin_intent.idempotency_key IS NOT NULL AND begin_intent.request_hash IS NULL
+        OR octet_length(begin_intent.request_hash) > 64
+    THEN
+        RAISE EXCEPTION 'celerytrail: an idempotency key needs the hash of its request, of at most 64 bytes'
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF char_length(begin_intent.reason) > 2000 THEN
+        RAISE EXCEPTION 'celerytrail: a reason has at most 2000 characters, not %',
+            char_length(begin_intent.reason)
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF begin_intent.recent_seconds IS NULL OR begin_intent.recent_seconds NOT BETWEEN 0 AND 86400 THEN
+        RAISE EXCEPTION 'celerytrail: what is recent is 0 to 86400 seconds old, not %', begin_intent.recent_seconds
+            USING ERRCODE = 'CT007';
+    END IF;
+
+    DELETE FROM celerytrail.intents i
+    WHERE i.intent_id IN (
+        SELECT o.intent_id
+        FROM celerytrail.intents o
+        WHERE o.state <> 'open' AND o.finished_at < clock_timestamp() - interval '30 days'
+        ORDER BY o.finished_at
+        LIMIT 100
+        FOR UPDATE SKIP LOCKED
+    );
+
+    -- Each turn sees what others have committed meanwhile. One is enough unless others finish,
+    -- or fail, at this very moment.
+    FOR turn IN 1..20 LOOP
+        IF begin_intent.idempotency_key IS NOT NULL THEN
+            SELECT * INTO found_intent
+            FROM celerytrail.intents i
+            WHERE i.idempotency_key = begin_intent.idempotency_key AND i.actor = begin_intent.actor
+              AND i.service = begin_intent.service AND i.namespace = begin_intent.namespace
+              AND i.environment = begin_intent.environment;
+            IF FOUND THEN
+                answer.result := CASE
+                    WHEN found_intent.request_hash = begin_intent.request_hash THEN 'same_key'
+                    ELSE 'key_conflict'
+                END;
+                EXIT;
+            END IF;
+        END IF;
+
+        UPDATE celerytrail.intents i
+        SET released = true
+        WHERE NOT i.released AND i.target_key = begin_intent.target_key AND i.verb = begin_intent.verb
+          AND i.service = begin_intent.service AND i.namespace = begin_intent.namespace
+          AND i.environment = begin_intent.environment
+          AND i.state <> 'open'
+          AND (
+              i.state = 'failed'
+              OR i.finished_at <= clock_timestamp() - make_interval(secs => begin_intent.recent_seconds)
+          );
+        -- Waits for whoever is inserting the same, and then does nothing.
+        INSERT INTO celerytrail.intents (
+            intent_id, verb, actor, actor_kind, role, namespace, service, environment, request_id,
+            target, target_key, idempotency_key, request_hash, holder, lease_until, created_at
+        ) VALUES (
+            begin_intent.intent_id, begin_intent.verb, begin_intent.actor, begin_intent.actor_kind,
+            begin_intent.role, begin_intent.namespace, begin_intent.service,
+            begin_intent.environment, begin_intent.request_id, begin_intent.target,
+            begin_intent.target_key, begin_intent.idempotency_key, begin_intent.request_hash,
+            begin_intent.holder,
+            clock_timestamp() + make_interval(secs => begin_intent.lease_seconds), clock_timestamp()
+        )
+        ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            answer.result := 'new';
+            EXIT;
+        END IF;
+
+        IF EXISTS (SELECT FROM celerytrail.intents i WHERE i.intent_id = begin_intent.intent_id) THEN
+            RAISE EXCEPTION 'celerytrail: there is an intent % already', begin_intent.intent_id
+                USING ERRCODE = 'unique_violation';
+        END IF;
+        SELECT * INTO found_intent
+        FROM celerytrail.intents i
+        WHERE NOT i.released AND i.target_key = begin_intent.target_key AND i.verb = begin_intent.verb
+          AND i.service = begin_intent.service AND i.namespace = begin_intent.namespace
+          AND i.environment = begin_intent.environment
+          AND (
+              i.state = 'open'
+              OR i.state <> 'failed'
+                  AND i.finished_at > clock_timestamp() - make_interval(secs => begin_intent.recent_seconds)
+          )
+          -- Somebody's with the same key is not a duplicate but the same: the next turn finds it.
+          AND NOT coalesce(
+              i.idempotency_key = begin_intent.idempotency_key AND i.actor = begin_intent.actor, false
+          );
+        IF FOUND THEN
+            answer.result := 'duplicate';
+            EXIT;
+        END IF;
+    END LOOP;
+
+    IF answer.result IS NULL THEN
+        RAISE EXCEPTION 'celerytrail: too many others begin and end the same action at this moment; try again'
+            USING ERRCODE = 'CT008';
+    END IF;
+    IF answer.result <> 'new' THEN
+        answer.intent_id := found_intent.intent_id;
+        answer.state := found_intent.state;
+        answer.outcome := found_intent.outcome;
+        answer.actor := found_intent.actor;
+        RETURN answer;
+    END IF;
+
+    IF begin_intent.reason <> '' THEN
+        -- 244 random bits; gen_random_uuid() is the strong source that is there without an extension.
+        salt := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+        words := convert_to(begin_intent.reason, 'UTF8');
+        reason_commitment := sha256(
+            'celerytrail/commit/v1'::bytea || '\x00'::bytea || '\x06'::bytea || 'reason'::bytea
+            || int8send(octet_length(words)) || salt || words
+        );
+        INSERT INTO celerytrail.action_reasons (intent_id, commitment, salt, body)
+        VALUES (begin_intent.intent_id, reason_commitment, salt, begin_intent.reason);
+    END IF;
+    PERFORM celerytrail.append_action(
+        action_id => begin_intent.intent_id, phase => 'intent', verb => begin_intent.verb,
+        actor => begin_intent.actor, actor_kind => begin_intent.actor_kind,
+        role => begin_intent.role, namespace => begin_intent.namespace,
+        service => begin_intent.service, environment => begin_intent.environment,
+        request_id => begin_intent.request_id, target => begin_intent.target,
+        intent_id => begin_intent.intent_id, reason_commitment => reason_commitment
+    );
+    answer.intent_id := begin_intent.intent_id;
+    answer.state := 'open';
+    answer.actor := begin_intent.actor;
+    RETURN answer;
+END
+$$;
+
+ALTER FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) IS 'Opens an intent under a lease and writes it into the chain, or says which other one stands for it: new, same_key, key_conflict or duplicate. Raises CT007 for what is out of bounds.';
 
 -- Name: block_body(bigint, integer, date[], integer[], bytea[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -160,6 +376,98 @@ ALTER FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[],
 -- Name: FUNCTION block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]) IS 'The hash of a block''s body, recomputed, and the sum of its counts. No hash where the arrays are not of one dimension, of one length and without NULL.';
+
+-- Name: block_fault(bigint, date); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.block_fault(batch_id bigint, day date) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    block celerytrail.blocks;
+    link celerytrail.chain;
+    this_ledger uuid := (SELECT l.ledger_id FROM celerytrail.ledger l);
+    body_hash bytea;
+    before bytea;
+    said_rows int8;
+    said_cnt int4;
+    said_root bytea;
+    stored_cnt int8;
+    stored_root bytea;
+BEGIN
+    SELECT * INTO block FROM celerytrail.blocks b WHERE b.batch_id = $1;
+    IF NOT FOUND THEN
+        RETURN 'block missing';
+    END IF;
+    SELECT * INTO link FROM celerytrail.chain c WHERE c.batch_id = $1;
+    IF NOT FOUND THEN
+        RETURN 'link missing';
+    END IF;
+    IF block.kind <> 1 OR block.format_version <> 1 THEN
+        RETURN 'unknown format or kind of block';
+    END IF;
+    IF link.n < 1 THEN
+        RETURN 'link before the first';
+    END IF;
+    SELECT b.body_hash, b.rows INTO body_hash, said_rows
+    FROM celerytrail.block_body(block.batch_id, block.cnt, block.days, block.cnts, block.roots) AS b;
+    IF body_hash IS DISTINCT FROM block.body_hash OR said_rows IS DISTINCT FROM block.cnt THEN
+        RETURN 'block altered';
+    END IF;
+    IF block.chain IS DISTINCT FROM link.chain
+        OR link.hash IS DISTINCT FROM sha256(
+            '\x03'::bytea || uuid_send(this_ledger) || int2send(block.format_version)
+            || int2send(block.kind) || int4send(link.chain) || int8send(link.n) || link.prev
+            || block.body_hash || timestamptz_send(block.sealed_at) || timestamptz_send(link.linked_at)
+            || int4send(octet_length(convert_to(block.sealed_by, 'UTF8')))
+            || convert_to(block.sealed_by, 'UTF8')
+        )
+    THEN
+        RETURN 'link altered';
+    END IF;
+    before := CASE
+        WHEN link.n = 1
+            THEN sha256(
+                'celerytrail/genesis/v1'::bytea || '\x00'::bytea || uuid_send(this_ledger)
+                || int4send(link.chain)
+            )
+        ELSE (SELECT c.hash FROM celerytrail.chain c WHERE c.chain = link.chain AND c.n = link.n - 1)
+    END;
+    IF link.prev IS DISTINCT FROM before THEN
+        RETURN 'link does not follow the one before it';
+    END IF;
+    IF NOT coalesce(
+        (SELECT c.prev = link.hash FROM celerytrail.chain c WHERE c.chain = link.chain AND c.n = link.n + 1),
+        (SELECT h.n = link.n AND h.hash = link.hash FROM celerytrail.chain_head h WHERE h.chain = link.chain),
+        false
+    ) THEN
+        RETURN 'what follows the link does not follow from it';
+    END IF;
+    SELECT g.cnt, g.root INTO said_cnt, said_root
+    FROM unnest(block.days, block.cnts, block.roots) AS g (day, cnt, root)
+    WHERE g.day = $2;
+    IF NOT FOUND THEN
+        RETURN 'row added';
+    END IF;
+    SELECT count(*), sha256('\x01'::bytea || string_agg(s.leaf, ''::bytea ORDER BY s.row_id))
+    INTO stored_cnt, stored_root
+    FROM celerytrail.stored_leaves s
+    WHERE s.kind = 1 AND s.batch_id = $1 AND s.day = $2;
+    IF stored_cnt IS DISTINCT FROM said_cnt THEN
+        RETURN format('%s rows of %s', stored_cnt, said_cnt);
+    END IF;
+    IF stored_root IS DISTINCT FROM said_root THEN
+        RETURN 'row altered';
+    END IF;
+    RETURN NULL;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.block_fault(batch_id bigint, day date) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION block_fault(batch_id bigint, day date); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.block_fault(batch_id bigint, day date) IS 'Recomputes the leaves, the root, the body and the link of one batch and says what is not as it was chained; NULL when all is. No proof against who can rewrite the whole chain: see celerytrail verify.';
 
 -- Name: collect_orphans(text, interval, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -333,6 +641,54 @@ CREATE FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event
 
 ALTER FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) OWNER TO celerytrail_owner;
 
+-- Name: finish_intent(uuid, text, text, json); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    mine celerytrail.intents;
+    told jsonb;
+BEGIN
+    IF $3 IS NULL OR $3 NOT IN ('succeeded', 'failed', 'partial', 'unknown') THEN
+        RAISE EXCEPTION 'celerytrail: an intent ends as succeeded, failed, partial or unknown, not as %', $3
+            USING ERRCODE = 'CT007';
+    END IF;
+    BEGIN
+        told := coalesce($4, '{}');
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        RAISE EXCEPTION 'celerytrail: the outcome of an intent must be storable as jsonb: %', SQLERRM
+            USING ERRCODE = 'CT007';
+    END;
+    IF jsonb_typeof(told) <> 'object' THEN
+        RAISE EXCEPTION 'celerytrail: the outcome of an intent is a json object, not %', jsonb_typeof(told)
+            USING ERRCODE = 'CT007';
+    END IF;
+    UPDATE celerytrail.intents i
+    SET state = $3, outcome = $4, finished_at = clock_timestamp(), released = ($3 = 'failed')
+    WHERE i.intent_id = $1 AND i.holder = $2 AND i.state = 'open'
+    RETURNING * INTO mine;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM celerytrail.append_action(
+        action_id => gen_random_uuid(), phase => 'outcome', verb => mine.verb, actor => mine.actor,
+        actor_kind => mine.actor_kind, role => mine.role, namespace => mine.namespace,
+        service => mine.service, environment => mine.environment, request_id => mine.request_id,
+        target => mine.target, detail => (told || jsonb_build_object('state', $3))::json,
+        intent_id => mine.intent_id
+    );
+    RETURN true;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION finish_intent(intent_id uuid, holder text, state text, outcome json); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) IS 'Ends an intent and writes its one row of phase outcome into the chain, with the state in its detail. False, and no row, when it is finished or held by another.';
+
 -- Name: forbid(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.forbid() RETURNS trigger
@@ -413,7 +769,9 @@ BEGIN
     SELECT format('view %s has no security barrier', c.oid::regclass)
     FROM pg_class c
     WHERE c.relnamespace = 'celerytrail_views'::regnamespace AND c.relkind = 'v'
-      AND NOT coalesce(c.reloptions, '{}') @> ARRAY['security_barrier=true'];
+      AND NOT coalesce(c.reloptions, '{}') @> ARRAY['security_barrier=true']
+      -- They show every row: see where they are made.
+      AND c.relname NOT IN ('tasks', 'actions', 'task_actions');
 
     RETURN QUERY
     SELECT format('celerytrail_grafana may read %s', c.oid::regclass)
@@ -436,6 +794,23 @@ ALTER FUNCTION celerytrail.hardening_gaps() OWNER TO celerytrail_owner;
 -- Name: FUNCTION hardening_gaps(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.hardening_gaps() IS 'What is not as docs/design/roles.md says, one line each; nothing when all is well.';
+
+-- Name: intent_state(uuid); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.intent_state(intent_id uuid) RETURNS TABLE(state text, outcome json, actor text, verb text, created_at timestamp with time zone, finished_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT i.state, i.outcome, i.actor, i.verb, i.created_at, i.finished_at
+    FROM celerytrail.intents i
+    WHERE i.intent_id = $1
+$_$;
+
+ALTER FUNCTION celerytrail.intent_state(intent_id uuid) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION intent_state(intent_id uuid); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.intent_state(intent_id uuid) IS 'How far an intent is; no row for one that is not known, or not any more.';
 
 -- Name: link_block(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -480,6 +855,145 @@ $$;
 
 ALTER FUNCTION celerytrail.link_block() OWNER TO celerytrail_owner;
 
+-- Name: message_for_retry(text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) RETURNS TABLE(body bytea, salt bytea, commitment bytea, retries integer, stream_id uuid, seq bigint, event_id uuid, batch_id bigint, chain integer, n bigint, withheld text, span_commitment bytea, payload_namespace text, payload_service text, payload_environment text, payload_task_id text, block_fault text, verification text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    day date;
+BEGIN
+    -- Text is sent, and so hashed, in the client's encoding.
+    IF pg_client_encoding() <> 'UTF8' THEN
+        RAISE EXCEPTION 'celerytrail: client_encoding must be UTF8, not %', pg_client_encoding()
+            USING ERRCODE = 'CT003';
+    END IF;
+    -- A message that came without a trail has no send of its own: its body came when it was received.
+    SELECT
+        p.body, p.salt, p.commitment, s.retries, s.stream_id, s.seq, s.event_id, s.batch_id,
+        c.chain, c.n, s.attributes ->> 'celerytrail.body.withheld', k.span_commitment,
+        p.namespace, p.service, p.environment, p.task_id, s.day
+    INTO
+        body, salt, commitment, retries, stream_id, seq, event_id, batch_id, chain, n, withheld,
+        span_commitment, payload_namespace, payload_service, payload_environment, payload_task_id, day
+    FROM celerytrail.spans s
+    JOIN celerytrail.steps t ON t.step = s.step
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN s.commitments ->> 'body' ~ '^[0-9a-f]{64}$' THEN decode(s.commitments ->> 'body', 'hex')
+        END
+    ) AS k (span_commitment)
+    LEFT JOIN LATERAL (
+        SELECT o.*
+        FROM celerytrail.payloads o
+        WHERE o.task_id = s.task_id AND o.commitment = k.span_commitment AND o.kind = 'body'
+          AND o.namespace = s.namespace AND o.service = s.service AND o.environment = s.environment
+          -- The clock may have passed midnight, or the end of the window, between the two.
+          AND o.day IN (s.day - 1, s.day, s.day + 1, '-infinity', 'infinity')
+        ORDER BY o.day = s.day DESC, o.day
+        LIMIT 1
+    ) AS p ON true
+    LEFT JOIN celerytrail.chain c ON c.batch_id = s.batch_id
+    WHERE s.task_id = $4 AND s.namespace = $1 AND s.service = $2 AND s.environment = $3
+      AND s.step IN ('sent', 'send_failed', 'received')
+    ORDER BY
+        k.span_commitment IS NOT NULL DESC, coalesce(s.sent_unix_nano, 0) DESC,
+        p.body IS NOT NULL DESC, t.rank, s.event_time DESC, s.event_id
+    LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    block_fault := CASE
+        WHEN body IS NOT NULL AND commitment IS DISTINCT FROM sha256(
+            'celerytrail/commit/v1'::bytea || '\x00'::bytea || '\x04'::bytea || 'body'::bytea
+            || int8send(octet_length(body)) || salt || body
+        )
+        THEN 'payload altered'
+        ELSE celerytrail.block_fault(batch_id, day)
+    END;
+    verification := (
+        SELECT v.status
+        FROM celerytrail.verifications v
+        WHERE v.chain = message_for_retry.chain
+        ORDER BY v.verified_at DESC, v.verification_id DESC
+        LIMIT 1
+    );
+    RETURN NEXT;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION message_for_retry(namespace text, service text, environment text, task_id text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) IS 'The message of the newest send of one task that has one, with what it is bound to, whether its block is what was chained, and what the last verification of that chain said. Never any other kind of payload.';
+
+-- Name: named_tasks(text, json, json); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.named_tasks(phase text, target json, detail json) RETURNS TABLE(task_id text, result text, new_task_id text)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    aim jsonb;
+    said jsonb;
+BEGIN
+    -- An action is stored whatever its json says: json holds texts that no other type can.
+    BEGIN
+        aim := $2;
+        said := $3;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        RETURN;
+    END;
+    RETURN QUERY
+    WITH mentioned AS (
+        SELECT t.value ->> 'task_id' AS task_id, t.value ->> 'result' AS result,
+            t.value ->> 'new_task_id' AS new_task_id, 3 AS weight, t.place
+        FROM jsonb_array_elements(
+            CASE WHEN jsonb_typeof(said -> 'tasks') = 'array' THEN said -> 'tasks' ELSE '[]' END
+        ) WITH ORDINALITY AS t (value, place)
+        UNION ALL
+        SELECT t.value ->> 'task_id', 'purged', NULL, 2, t.place
+        FROM jsonb_array_elements(
+            CASE WHEN jsonb_typeof(said -> 'purged') = 'array' THEN said -> 'purged' ELSE '[]' END
+        ) WITH ORDINALITY AS t (value, place)
+        UNION ALL
+        SELECT
+            CASE WHEN jsonb_typeof(t.value) = 'string' THEN t.value #>> '{}' ELSE t.value ->> 'task_id' END,
+            NULL, NULL, 1, t.place
+        FROM jsonb_array_elements(
+            CASE WHEN jsonb_typeof(aim -> 'tasks') = 'array' THEN aim -> 'tasks' ELSE '[]' END
+        ) WITH ORDINALITY AS t (value, place)
+        UNION ALL
+        SELECT aim ->> 'task_id', NULL, NULL, 0, 1
+    )
+    SELECT DISTINCT ON (m.task_id)
+        m.task_id,
+        left(
+            CASE
+                WHEN m.weight > 1 THEN m.result
+                WHEN $1 = 'refused' THEN said ->> 'code'
+                WHEN $1 IN ('outcome', 'done') THEN said ->> 'state'
+            END,
+            100
+        ),
+        -- Longer than any id of a task: no index could hold it.
+        CASE WHEN octet_length(m.new_task_id) <= 1024 THEN m.new_task_id END
+    FROM mentioned m
+    WHERE octet_length(m.task_id) BETWEEN 1 AND 1024
+    ORDER BY m.task_id, m.weight DESC, m.place DESC;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.named_tasks(phase text, target json, detail json) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION named_tasks(phase text, target json, detail json); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) IS 'The tasks that an action names: {"task_id"} or {"tasks": [..]} of its target, {"tasks": [{"task_id", "result", "new_task_id"}]} and {"purged": [{"task_id"}]} of its detail.';
+
 -- Name: next_batch(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.next_batch() RETURNS trigger
@@ -493,6 +1007,153 @@ END
 $$;
 
 ALTER FUNCTION celerytrail.next_batch() OWNER TO celerytrail_owner;
+
+-- Name: progress_intent(uuid, text, json); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    mine celerytrail.intents;
+BEGIN
+    SELECT * INTO mine
+    FROM celerytrail.intents i
+    WHERE i.intent_id = $1 AND i.holder = $2 AND i.state = 'open'
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM celerytrail.append_action(
+        action_id => gen_random_uuid(), phase => 'progress', verb => mine.verb, actor => mine.actor,
+        actor_kind => mine.actor_kind, role => mine.role, namespace => mine.namespace,
+        service => mine.service, environment => mine.environment, request_id => mine.request_id,
+        detail => $3, intent_id => mine.intent_id
+    );
+    RETURN true;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION progress_intent(intent_id uuid, holder text, detail json); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) IS 'Writes a row of phase progress into the chain. False, and no row, when the intent is finished or held by another.';
+
+-- Name: project_actions(uuid[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.project_actions(action_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    -- First this table, then tasks: the order in which a rebuild locks them.
+    INSERT INTO celerytrail.task_actions (
+        action_id, task_id, namespace, service, environment, intent_id, action_time, verb, phase,
+        result, new_task_id, actor
+    )
+    SELECT
+        a.action_id, n.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''),
+        a.intent_id, a.action_time, a.verb, a.phase, n.result,
+        CASE WHEN a.verb IN ('retry', 'retry-chord') THEN n.new_task_id END, a.actor
+    FROM celerytrail.actions a
+    CROSS JOIN LATERAL celerytrail.named_tasks(a.phase, a.target, a.detail) AS n
+    WHERE a.action_id = ANY (action_ids) AND a.service IS NOT NULL
+    ON CONFLICT DO NOTHING;
+
+    -- As the sink does it (sql/queries/read_model.sql), and sorted as there. What is known of the
+    -- message comes with its own events, before or after.
+    INSERT INTO celerytrail.tasks AS t (
+        namespace, service, environment, task_id, state, inferred, finished_at, state_day,
+        state_key, attempts, updated_at
+    )
+    SELECT DISTINCT ON (p.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''))
+        coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''), p.task_id, s.state,
+        false, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, k.state_key, 1, a.action_time
+    FROM celerytrail.actions a
+    JOIN celerytrail.steps s ON s.step = 'purged'
+    CROSS JOIN LATERAL celerytrail.purged_messages(a.detail) AS p
+    CROSS JOIN LATERAL (
+        SELECT celerytrail.event_key(
+            p.sent_unix_nano, s.rank,
+            (extract(epoch FROM a.action_time) * 1000000)::int8 * 1000, a.action_id
+        )
+    ) AS k (state_key)
+    WHERE a.action_id = ANY (action_ids) AND a.service IS NOT NULL
+      AND a.verb = 'purge' AND a.phase IN ('progress', 'outcome')
+    ORDER BY p.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''),
+        k.state_key DESC
+    ON CONFLICT (task_id, namespace, service, environment) DO UPDATE SET
+        state = CASE WHEN excluded.state_key > t.state_key THEN excluded.state ELSE t.state END,
+        inferred = CASE WHEN excluded.state_key > t.state_key THEN excluded.inferred ELSE t.inferred END,
+        worker = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.worker END,
+        finished_at = CASE WHEN excluded.state_key > t.state_key THEN excluded.finished_at ELSE t.finished_at END,
+        runtime_us = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.runtime_us END,
+        exception_class = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.exception_class END,
+        state_day = CASE WHEN excluded.state_key > t.state_key THEN excluded.state_day ELSE t.state_day END,
+        exception_commitment = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.exception_commitment END,
+        traceback_commitment = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.traceback_commitment END,
+        result_commitment = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.result_commitment END,
+        state_key = greatest(t.state_key, excluded.state_key),
+        updated_at = greatest(t.updated_at, excluded.updated_at);
+END
+$$;
+
+ALTER FUNCTION celerytrail.project_actions(action_ids uuid[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION project_actions(action_ids uuid[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.project_actions(action_ids uuid[]) IS 'Writes into task_actions and tasks what these rows of actions say. Repeatable, in any order.';
+
+-- Name: project_new_actions(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.project_new_actions() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM celerytrail.project_actions((SELECT array_agg(n.action_id) FROM new_rows n));
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION celerytrail.project_new_actions() OWNER TO celerytrail_owner;
+
+-- Name: purged_messages(json); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.purged_messages(detail json) RETURNS TABLE(task_id text, sent_unix_nano bigint)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    said jsonb;
+BEGIN
+    BEGIN
+        said := $1;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        RETURN;
+    END;
+    RETURN QUERY
+    SELECT
+        t.value ->> 'task_id',
+        CASE
+            WHEN NOT t.value ->> 'sent_unix_nano' ~ '^[0-9]{1,19}$' THEN 0
+            WHEN (t.value ->> 'sent_unix_nano')::numeric > 9223372036854775807 THEN 0
+            ELSE coalesce((t.value ->> 'sent_unix_nano')::int8, 0)
+        END
+    FROM jsonb_array_elements(
+        CASE WHEN jsonb_typeof(said -> 'purged') = 'array' THEN said -> 'purged' ELSE '[]' END
+    ) AS t (value)
+    WHERE octet_length(t.value ->> 'task_id') BETWEEN 1 AND 1024;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.purged_messages(detail json) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION purged_messages(detail json); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.purged_messages(detail json) IS 'The messages that a purge took: {"purged": [{"task_id", "send_id", "sent_unix_nano"}]}. Without a time of sending 0, which any send that is known outweighs.';
 
 -- Name: record_verification(text, integer, bigint, bigint, bytea, text, json, bigint, double precision, boolean); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -552,6 +1213,28 @@ ALTER FUNCTION celerytrail.remove_large_objects(at_most integer) OWNER TO celery
 
 COMMENT ON FUNCTION celerytrail.remove_large_objects(at_most integer) IS 'Removes large objects of the ledger''s roles, which have no use for any. Returns how many.';
 
+-- Name: renew_lease(uuid, text, double precision); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    PERFORM celerytrail.require_lease($2, $3);
+    -- Also where it ran out, as long as nobody has taken it.
+    UPDATE celerytrail.intents i
+    SET lease_until = clock_timestamp() + make_interval(secs => $3)
+    WHERE i.intent_id = $1 AND i.holder = $2 AND i.state = 'open';
+    RETURN FOUND;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION renew_lease(intent_id uuid, holder text, lease_seconds double precision); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) IS 'Prolongs the lease of an open intent from now on, by the database''s clock. False when it is finished or held by another.';
+
 -- Name: require_deployment(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.require_deployment() RETURNS trigger
@@ -578,6 +1261,26 @@ END
 $$;
 
 ALTER FUNCTION celerytrail.require_deployment() OWNER TO celerytrail_owner;
+
+-- Name: require_lease(text, double precision); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.require_lease(holder text, lease_seconds double precision) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF holder IS NULL OR octet_length(holder) NOT BETWEEN 1 AND 512 THEN
+        RAISE EXCEPTION 'celerytrail: the holder of a lease has a name of 1 to 512 bytes'
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF lease_seconds IS NULL OR lease_seconds NOT BETWEEN 1 AND 600 THEN
+        RAISE EXCEPTION 'celerytrail: a lease lasts 1 to 600 seconds, not %', lease_seconds
+            USING ERRCODE = 'CT007';
+    END IF;
+END
+$$;
+
+ALTER FUNCTION celerytrail.require_lease(holder text, lease_seconds double precision) OWNER TO celerytrail_owner;
 
 -- Name: require_principal(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -797,6 +1500,51 @@ ALTER FUNCTION celerytrail.stored_digests(event_ids uuid[]) OWNER TO celerytrail
 -- Name: FUNCTION stored_digests(event_ids uuid[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) IS 'Digests of what the sender said in stored events of the session''s deployment: without day and marks, which depend on when it arrived.';
+
+-- Name: take_expired_intents(text, double precision); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) RETURNS TABLE(intent_id uuid, verb text, namespace text, service text, environment text, target json, target_key text, actor text, created_at timestamp with time zone, progress json[])
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    right_now timestamptz := clock_timestamp();
+BEGIN
+    PERFORM celerytrail.require_lease($1, $2);
+    RETURN QUERY
+    WITH taken AS (
+        UPDATE celerytrail.intents i
+        SET holder = $1, lease_until = clock_timestamp() + make_interval(secs => $2)
+        WHERE i.intent_id IN (
+            SELECT o.intent_id
+            FROM celerytrail.intents o
+            WHERE o.state = 'open' AND o.lease_until <= right_now
+            ORDER BY o.lease_until
+            LIMIT 100
+            FOR UPDATE SKIP LOCKED
+        )
+        RETURNING i.*
+    )
+    SELECT
+        t.intent_id, t.verb, t.namespace, t.service, t.environment, t.target, t.target_key, t.actor,
+        t.created_at,
+        ARRAY(
+            SELECT a.detail
+            FROM celerytrail.actions a
+            WHERE a.intent_id = t.intent_id AND a.phase = 'progress' AND a.detail IS NOT NULL
+            ORDER BY a.batch_id
+        )
+    FROM taken t
+    ORDER BY t.created_at, t.intent_id;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION take_expired_intents(holder text, lease_seconds double precision); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) IS 'Takes over the open intents whose lease ran out, at most 100, each by one caller only, with what they told on the way.';
 
 -- Name: trim_quarantine(interval, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1425,6 +2173,27 @@ ALTER FUNCTION celerytrail_admin.withheld_functions() OWNER TO postgres;
 
 COMMENT ON FUNCTION celerytrail_admin.withheld_functions() IS 'The functions that PUBLIC may execute in a fresh database and must not in the ledger''s.';
 
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+-- Name: action_reasons; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.action_reasons (
+    intent_id uuid NOT NULL,
+    commitment bytea NOT NULL,
+    salt bytea NOT NULL,
+    body text NOT NULL,
+    CONSTRAINT action_reasons_commitment_check CHECK ((octet_length(commitment) = 32)),
+    CONSTRAINT action_reasons_salt_check CHECK ((octet_length(salt) = 32))
+);
+
+ALTER TABLE celerytrail.action_reasons OWNER TO celerytrail_owner;
+
+-- Name: TABLE action_reasons; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.action_reasons IS 'Why somebody did something, in their words: user data. The intent in the chain carries the commitment, kind ''reason'' of exporter/commitment.py; deleting a row erases the words everywhere.';
+
 -- Name: batch_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE SEQUENCE celerytrail.batch_seq
@@ -1435,10 +2204,6 @@ CREATE SEQUENCE celerytrail.batch_seq
     CACHE 1;
 
 ALTER SEQUENCE celerytrail.batch_seq OWNER TO celerytrail_owner;
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
 
 -- Name: actions; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1462,7 +2227,7 @@ CREATE TABLE celerytrail.actions (
     batch_id bigint DEFAULT currval('celerytrail.batch_seq'::regclass) NOT NULL,
     CONSTRAINT actions_actor_check CHECK ((actor <> ''::text)),
     CONSTRAINT actions_actor_kind_check CHECK ((actor_kind <> ''::text)),
-    CONSTRAINT actions_phase_check CHECK ((phase = ANY (ARRAY['intent'::text, 'outcome'::text, 'refused'::text, 'done'::text]))),
+    CONSTRAINT actions_phase_check CHECK ((phase = ANY (ARRAY['intent'::text, 'progress'::text, 'outcome'::text, 'refused'::text, 'done'::text]))),
     CONSTRAINT actions_verb_check CHECK ((verb <> ''::text))
 );
 
@@ -1470,7 +2235,7 @@ ALTER TABLE celerytrail.actions OWNER TO celerytrail_owner;
 
 -- Name: TABLE actions; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON TABLE celerytrail.actions IS 'Who did what: the intent before anything happens, the outcome after, refusals, erasures, retention. Blocks of kind 2.';
+COMMENT ON TABLE celerytrail.actions IS 'Who did what: the intent before anything happens, progress, the outcome after, refusals, erasures, retention. Blocks of kind 2.';
 
 -- Name: blocks; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1547,6 +2312,31 @@ ALTER VIEW celerytrail.announced_drops OWNER TO celerytrail_owner;
 
 COMMENT ON VIEW celerytrail.announced_drops IS 'The days whose rows retention dropped: who, and the last time it was said in the chain that it was done. Nothing that was linked before may be left of such a day; blocks linked later cannot claim it.';
 
+-- Name: api_tokens; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.api_tokens (
+    token_hash bytea NOT NULL,
+    name text NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT api_tokens_scopes_check CHECK (((cardinality(scopes) > 0) AND (array_position(scopes, NULL::text) IS NULL))),
+    CONSTRAINT api_tokens_service_check CHECK ((service <> ''::text)),
+    CONSTRAINT api_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+
+ALTER TABLE celerytrail.api_tokens OWNER TO celerytrail_owner;
+
+-- Name: TABLE api_tokens; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.api_tokens IS 'SHA-256 of each token of the action API, the deployment it is for and the verbs it may use. The token itself is shown once, when it is made.';
+
 -- Name: chain_head; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.chain_head (
@@ -1605,6 +2395,40 @@ ALTER TABLE celerytrail.horizon OWNER TO celerytrail_owner;
 -- Name: TABLE horizon; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON TABLE celerytrail.horizon IS 'Events of days before this one were dropped by retention and are refused.';
+
+-- Name: intents; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.intents (
+    intent_id uuid NOT NULL,
+    verb text NOT NULL,
+    actor text NOT NULL,
+    actor_kind text NOT NULL,
+    role text,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    request_id text,
+    target json,
+    target_key text NOT NULL,
+    idempotency_key text,
+    request_hash bytea,
+    state text DEFAULT 'open'::text NOT NULL,
+    outcome json,
+    holder text NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    released boolean DEFAULT false NOT NULL,
+    CONSTRAINT intents_finished CHECK (((state = 'open'::text) = (finished_at IS NULL))),
+    CONSTRAINT intents_released CHECK (((NOT released) OR (state <> 'open'::text))),
+    CONSTRAINT intents_state_check CHECK ((state = ANY (ARRAY['open'::text, 'succeeded'::text, 'failed'::text, 'partial'::text, 'unknown'::text])))
+);
+
+ALTER TABLE celerytrail.intents OWNER TO celerytrail_owner;
+
+-- Name: TABLE intents; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.intents IS 'The open and the recent actions of operators. Finished ones go after 30 days, and with them their idempotency keys.';
 
 -- Name: leaf_groups; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1912,6 +2736,22 @@ ALTER TABLE celerytrail.runs OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.runs IS 'Each execution of each attempt. Derived from spans.';
 
+-- Name: shown_reasons; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.shown_reasons AS
+ SELECT r.intent_id,
+    r.body AS reason
+   FROM ((celerytrail.action_reasons r
+     JOIN celerytrail.actions a ON (((a.action_id = r.intent_id) AND (a.reason_commitment = r.commitment))))
+     CROSS JOIN LATERAL ( SELECT convert_to(r.body, 'UTF8'::name) AS convert_to) b(bytes))
+  WHERE (r.commitment = sha256((((((('\x63656c657279747261696c2f636f6d6d69742f7631'::bytea || '\x00'::bytea) || '\x06'::bytea) || '\x726561736f6e'::bytea) || int8send((octet_length(b.bytes))::bigint)) || r.salt) || b.bytes)));
+
+ALTER VIEW celerytrail.shown_reasons OWNER TO celerytrail_owner;
+
+-- Name: VIEW shown_reasons; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail.shown_reasons IS 'The reasons that are what their intent in the chain commits to. One that was put in the place of another is not shown.';
+
 -- Name: spans; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.spans (
@@ -2101,7 +2941,7 @@ ALTER TABLE celerytrail.steps OWNER TO celerytrail_owner;
 
 -- Name: TABLE steps; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON TABLE celerytrail.steps IS 'The table STEPS of exporter/attributes.py; a test compares them.';
+COMMENT ON TABLE celerytrail.steps IS 'The tables STEPS and ACTION_STEPS of exporter/attributes.py; a test compares them.';
 
 -- Name: stored_leaves; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2155,6 +2995,29 @@ ALTER TABLE celerytrail.streams OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.streams IS 'One row for each process that captures: seqs are the numbers that are rows of the ledger, refused those turned away on purpose.';
 
+-- Name: task_actions; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.task_actions (
+    action_id uuid NOT NULL,
+    task_id text NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    intent_id uuid,
+    action_time timestamp with time zone NOT NULL,
+    verb text NOT NULL,
+    phase text NOT NULL,
+    result text,
+    new_task_id text,
+    actor text NOT NULL
+);
+
+ALTER TABLE celerytrail.task_actions OWNER TO celerytrail_owner;
+
+-- Name: TABLE task_actions; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.task_actions IS 'Which action named which task, and what became of it. Derived from actions.';
+
 -- Name: tasks; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.tasks (
@@ -2206,7 +3069,7 @@ ALTER TABLE celerytrail.tasks OWNER TO celerytrail_owner;
 
 -- Name: TABLE tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON TABLE celerytrail.tasks IS 'The current state of each task. Derived from spans; no user data.';
+COMMENT ON TABLE celerytrail.tasks IS 'The current state of each task. Derived from spans and from purges among the actions; no user data.';
 
 -- Name: tokens; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2295,6 +3158,591 @@ ALTER TABLE celerytrail.workers OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.workers IS 'What each worker node last said of itself. Derived from spans.';
 
+-- Name: workflow_groups; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_groups AS
+ SELECT root_group_id AS workflow_id,
+    namespace,
+    service,
+    environment,
+    group_id,
+    COALESCE(kind, 'group'::text) AS kind,
+    chord_body_id,
+    span_id,
+    parent_span_id,
+    first_sent_at,
+    updated_at,
+    COALESCE(encode(span_id, 'hex'::text), "left"(encode(sha256(convert_to(('celerytrail/bar/v1 '::text || group_id), 'UTF8'::name)), 'hex'::text), 16)) AS bar_id
+   FROM celerytrail.groups g
+  WHERE (root_group_id IS NOT NULL);
+
+ALTER VIEW celerytrail.workflow_groups OWNER TO celerytrail_owner;
+
+-- Name: workflow_tasks; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_tasks AS
+ SELECT COALESCE(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
+    t.namespace,
+    t.service,
+    t.environment,
+    t.task_id,
+    t.task_name,
+    t.state,
+    t.queue,
+    t.worker,
+    t.retries,
+    t.attempts,
+    t.root_id,
+    t.parent_id,
+    t.group_id,
+    t.root_group_id,
+    t.message_day,
+    t.send_id,
+    t.first_sent_at,
+    t.started_at,
+    t.finished_at,
+    t.updated_at,
+    t.queue_wait_us,
+    t.runtime_us,
+    t.exception_class,
+    t.trace_id,
+    e.outcome,
+    COALESCE((((LEAST(t.first_sent_at, t.received_at, t.started_at, t.finished_at) AT TIME ZONE 'UTC'::text))::date - 1), '-infinity'::date) AS first_day,
+    COALESCE((((GREATEST(t.updated_at, t.sent_at, t.received_at, t.started_at, t.finished_at) AT TIME ZONE 'UTC'::text))::date + 1), 'infinity'::date) AS last_day,
+    ( SELECT c.group_id
+           FROM celerytrail.groups c
+          WHERE ((c.chord_body_id = t.task_id) AND ((c.namespace = t.namespace) AND (c.service = t.service) AND (c.environment = t.environment)))
+         LIMIT 1) AS body_of,
+    COALESCE(h.is_retried, false) AS is_retried,
+    COALESCE(h.is_acknowledged, false) AS is_acknowledged
+   FROM ((celerytrail.tasks t
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN ((t.finished_at IS NULL) OR (t.state = 'retried'::text)) THEN 'unfinished'::text
+                    WHEN (t.state = ANY (ARRAY['succeeded'::text, 'ignored'::text])) THEN 'succeeded'::text
+                    ELSE 'failed'::text
+                END AS "case") e(outcome))
+     LEFT JOIN LATERAL ( WITH RECURSIVE retries(task_id, depth) AS (
+                 SELECT t.task_id,
+                    0 AS "?column?"
+                UNION ALL
+                 SELECT n_1.new_task_id,
+                    (r.depth + 1)
+                   FROM (retries r
+                     CROSS JOIN LATERAL ( SELECT a.new_task_id
+                           FROM celerytrail.task_actions a
+                          WHERE ((a.task_id = r.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text))
+                          ORDER BY a.action_time DESC, a.action_id DESC
+                         LIMIT 1) n_1)
+                  WHERE (r.depth < 50)
+                ), newest AS (
+                 SELECT r.task_id,
+                    r.depth
+                   FROM retries r
+                  ORDER BY r.depth DESC
+                 LIMIT 1
+                )
+         SELECT ((n.depth > 0) AND (NOT (EXISTS ( SELECT
+                   FROM celerytrail.tasks again
+                  WHERE ((again.task_id = n.task_id) AND ((again.namespace = t.namespace) AND (again.service = t.service) AND (again.environment = t.environment)) AND (again.finished_at IS NOT NULL) AND (again.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (again.root_group_id IS NULL) AND (COALESCE(again.root_id, again.task_id) <> COALESCE(t.root_group_id, t.root_id, t.task_id))))))) AS is_retried,
+            ((t.state = 'purged'::text) OR ((t.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
+                   FROM celerytrail.task_actions a
+                  WHERE ((a.task_id = t.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AS is_acknowledged
+           FROM newest n) h ON ((e.outcome = 'failed'::text)));
+
+ALTER VIEW celerytrail.workflow_tasks OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflow_tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail.workflow_tasks IS 'Each task with the workflow it belongs to, how it ended, and whether somebody saw to it.';
+
+-- Name: workflow_steps; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_steps AS
+ SELECT t.workflow_id,
+    t.namespace,
+    t.service,
+    t.environment,
+    t.task_id,
+    t.task_name,
+    t.group_id,
+    t.body_of,
+    t.outcome,
+    t.updated_at,
+    (t.send_id = s.send_id) AS is_newest_send,
+    s.step,
+    s.span_id,
+    s.parent_span_id,
+    s.send_id,
+    s.run_id,
+    s.span_name,
+    s.span_kind,
+    s.status_code,
+    s.start_unix_nano,
+    s.end_unix_nano,
+    s.retries,
+    s.queue,
+    s.worker,
+    s.host,
+    s.pid,
+    s.exception_class,
+    s.trace_id,
+    (s.step = ANY (ARRAY['sent'::text, 'send_failed'::text])) AS is_send,
+    bool_or(((s.step = ANY (ARRAY['sent'::text, 'send_failed'::text])) AND (s.span_id = s.send_id))) OVER same_send AS has_send,
+    bool_or((s.span_id = s.run_id)) OVER same_run AS has_run,
+    max(s.end_unix_nano) FILTER (WHERE (p.ends AND (p.rank >= 40))) OVER same_send AS ended_unix_nano,
+    row_number() OVER (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.span_id ORDER BY p.rank DESC, s.event_id) AS place,
+    row_number() OVER (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.run_id, s.step ORDER BY s.event_id) AS place_in_run,
+    json_agg(json_build_object('timestamp', ((s.end_unix_nano)::numeric / 1000000.0), 'name', s.step, 'fields', json_build_array(json_build_object('key', 'event', 'value', s.step), json_build_object('key', 'worker', 'value', s.worker)))) FILTER (WHERE (s.step = 'received'::text)) OVER same_send AS points
+   FROM ((celerytrail.workflow_tasks t
+     JOIN celerytrail.spans s ON (((s.task_id = t.task_id) AND ((s.namespace = t.namespace) AND (s.service = t.service) AND (s.environment = t.environment)) AND (((s.day >= t.first_day) AND (s.day <= t.last_day)) OR (s.day = ANY (ARRAY['-infinity'::date, 'infinity'::date]))))))
+     JOIN celerytrail.steps p ON ((p.step = s.step)))
+  WINDOW same_send AS (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, t.task_id, s.send_id), same_run AS (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.run_id);
+
+ALTER VIEW celerytrail.workflow_steps OWNER TO celerytrail_owner;
+
+-- Name: workflows; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
+ SELECT w.namespace,
+    w.service,
+    w.environment,
+    w.workflow_id,
+    k.kind,
+    n.name,
+    w.root_id,
+    g.group_id,
+    s.state,
+    w.started_at,
+        CASE
+            WHEN (s.state <> 'running'::text) THEN w.finished_at
+            ELSE NULL::timestamp with time zone
+        END AS finished_at,
+    w.updated_at,
+    w.members,
+    w.succeeded,
+    w.failed,
+    w.unfinished,
+    c.task_id AS culprit_task_id,
+    c.task_name AS culprit_task_name,
+    c.exception_class AS culprit_exception_class,
+    ((w.failed > 0) AND (w.open_failures = 0) AND (w.acknowledged > 0)) AS acknowledged,
+        CASE
+            WHEN (s.state = 'body never ran'::text) THEN b.is_retried
+            ELSE ((w.failed > 0) AND (w.open_failures = 0) AND (w.retried > 0))
+        END AS retried,
+    (((s.state = ANY (ARRAY['failed'::text, 'partially failed'::text])) AND (w.open_failures > 0)) OR ((s.state = 'body never ran'::text) AND (NOT b.is_retried))) AS needs_attention,
+    w.headers,
+    g.chord_body_id,
+    encode(g.trace_id, 'hex'::text) AS trace_id
+   FROM ((((((((( SELECT m.workflow_id,
+            m.namespace,
+            m.service,
+            m.environment,
+            COALESCE(min(m.root_id) FILTER (WHERE (m.root_group_id IS NULL)), min(m.root_id)) AS root_id,
+            bool_or((m.root_group_id IS NOT NULL)) AS is_group,
+            min(COALESCE(m.first_sent_at, m.started_at, m.finished_at)) AS started_at,
+            max(m.finished_at) AS finished_at,
+            max(m.updated_at) AS updated_at,
+            count(*) AS members,
+            count(*) FILTER (WHERE (m.outcome = 'succeeded'::text)) AS succeeded,
+            count(*) FILTER (WHERE (m.outcome = 'failed'::text)) AS failed,
+            count(*) FILTER (WHERE (m.outcome = 'unfinished'::text)) AS unfinished,
+            count(*) FILTER (WHERE ((m.group_id = m.workflow_id) AND (m.body_of IS DISTINCT FROM m.workflow_id))) AS headers,
+            count(*) FILTER (WHERE ((m.outcome = 'failed'::text) AND (NOT m.is_retried) AND (NOT m.is_acknowledged))) AS open_failures,
+            count(*) FILTER (WHERE m.is_retried) AS retried,
+            count(*) FILTER (WHERE m.is_acknowledged) AS acknowledged,
+            min(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS first_name,
+            max(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS last_name
+           FROM celerytrail.workflow_tasks m
+          GROUP BY m.workflow_id, m.namespace, m.service, m.environment) w
+     LEFT JOIN celerytrail.groups g ON (((g.group_id = w.workflow_id) AND ((g.namespace = w.namespace) AND (g.service = w.service) AND (g.environment = w.environment)))))
+     LEFT JOIN celerytrail.tasks body ON (((body.task_id = g.chord_body_id) AND ((body.namespace = w.namespace) AND (body.service = w.service) AND (body.environment = w.environment)))))
+     LEFT JOIN celerytrail.tasks root ON (((root.task_id = w.workflow_id) AND ((root.namespace = w.namespace) AND (root.service = w.service) AND (root.environment = w.environment)))))
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (w.is_group AND ((g.kind = 'chord'::text) OR (g.chord_body_id IS NOT NULL))) THEN 'chord'::text
+                    WHEN w.is_group THEN 'group'::text
+                    WHEN (w.members = 1) THEN 'task'::text
+                    WHEN ( SELECT (count(l.parent_id) = count(DISTINCT l.parent_id))
+                       FROM celerytrail.tasks l
+                      WHERE ((COALESCE(l.root_group_id, l.root_id, l.task_id) = w.workflow_id) AND ((l.namespace = w.namespace) AND (l.service = w.service) AND (l.environment = w.environment)))) THEN 'chain'::text
+                    ELSE 'task'::text
+                END AS "case") k(kind))
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN w.is_group THEN ((COALESCE(w.first_name, '?'::text) ||
+                    CASE
+                        WHEN (w.first_name <> w.last_name) THEN ', ...'::text
+                        ELSE ''::text
+                    END) || COALESCE((' -> '::text || body.task_name), ''::text))
+                    ELSE COALESCE(root.task_name, '?'::text)
+                END AS "coalesce") n(name))
+     LEFT JOIN LATERAL ( SELECT (count(*) > 0) AS is_missing,
+            COALESCE(bool_or((h.finished_at < (now() - '00:01:00'::interval))), false) AS is_late,
+            COALESCE(bool_and(h.is_retried), false) AS is_retried
+           FROM (celerytrail.groups o
+             CROSS JOIN LATERAL ( SELECT count(*) AS members,
+                    count(*) FILTER (WHERE ((t.finished_at IS NULL) OR (t.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text])))) AS others,
+                    max(t.finished_at) AS finished_at,
+                    bool_or((EXISTS ( SELECT
+                           FROM celerytrail.task_actions a
+                          WHERE ((a.task_id = t.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.verb = 'retry-chord'::text) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text))))) AS is_retried
+                   FROM celerytrail.tasks t
+                  WHERE ((t.group_id = o.group_id) AND ((t.namespace = o.namespace) AND (t.service = o.service) AND (t.environment = o.environment)) AND (t.task_id IS DISTINCT FROM o.chord_body_id))) h)
+          WHERE (w.is_group AND (w.failed = 0) AND ((o.group_id = w.workflow_id) OR (o.root_group_id = w.workflow_id)) AND ((o.namespace = w.namespace) AND (o.service = w.service) AND (o.environment = w.environment)) AND ((o.kind = 'chord'::text) OR (o.chord_body_id IS NOT NULL)) AND (NOT (EXISTS ( SELECT
+                   FROM celerytrail.tasks t
+                  WHERE (t.task_id = o.chord_body_id)))) AND ((o.chord_body_id IS NOT NULL) OR (NOT (EXISTS ( SELECT
+                   FROM celerytrail.tasks t
+                  WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = w.workflow_id) AND ((t.namespace = o.namespace) AND (t.service = o.service) AND (t.environment = o.environment)) AND (t.group_id IS DISTINCT FROM o.group_id)))))) AND (h.members >= GREATEST(o.size, (1)::bigint)) AND (h.others = 0))) b ON (true))
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN ((w.failed = 0) AND b.is_late) THEN 'body never ran'::text
+                    WHEN ((w.failed = 0) AND ((w.unfinished > 0) OR b.is_missing)) THEN 'running'::text
+                    WHEN (w.failed = 0) THEN 'succeeded'::text
+                    WHEN ((k.kind = 'chord'::text) AND (body.state = 'succeeded'::text)) THEN 'partially failed'::text
+                    WHEN ((k.kind = 'group'::text) AND (w.failed < w.members)) THEN 'partially failed'::text
+                    WHEN ((k.kind = 'task'::text) AND (root.state = 'succeeded'::text)) THEN 'partially failed'::text
+                    ELSE 'failed'::text
+                END AS "case") s(state))
+     LEFT JOIN LATERAL ( SELECT f.task_id,
+            f.task_name,
+            f.exception_class
+           FROM celerytrail.workflow_tasks f
+          WHERE ((f.workflow_id = w.workflow_id) AND ((f.namespace = w.namespace) AND (f.service = w.service) AND (f.environment = w.environment)) AND (f.outcome = 'failed'::text))
+          ORDER BY (f.body_of IS NOT NULL), (COALESCE(f.exception_class, ''::text) ~ '(^|\.)ChordError$'::text), (EXISTS ( SELECT
+                   FROM celerytrail.tasks child
+                  WHERE ((child.parent_id = f.task_id) AND ((child.namespace = f.namespace) AND (child.service = f.service) AND (child.environment = f.environment)) AND (child.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (child.finished_at <= f.finished_at)))), f.finished_at, f.task_id
+         LIMIT 1) c ON ((w.failed > 0)));
+
+ALTER VIEW celerytrail_views.workflows OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflows; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.workflows IS 'One row a workflow. Ask for one by workflow_id, or for several by workflow_id = ANY (ARRAY(SELECT ...)): that reaches the index.';
+
+-- Name: workflow_bars; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_bars AS
+ SELECT w.workflow_id,
+    w.namespace,
+    w.service,
+    w.environment,
+    NULL::text AS task_id,
+    r.bar_id,
+    NULL::text AS parent_bar_id,
+    ((w.kind || ' '::text) || w.name) AS name,
+    w.service AS place,
+    'internal'::text AS kind,
+    (EXTRACT(epoch FROM LEAST(w.started_at, g.first_sent_at)) * (1000)::numeric) AS start_ms,
+    (EXTRACT(epoch FROM
+        CASE
+            WHEN (w.unfinished > 0) THEN now()
+            ELSE GREATEST(w.updated_at, w.finished_at)
+        END) * (1000)::numeric) AS end_ms,
+        CASE
+            WHEN (w.state = ANY (ARRAY['failed'::text, 'partially failed'::text, 'body never ran'::text])) THEN 2
+            ELSE 0
+        END AS status_code,
+        CASE
+            WHEN (w.state <> 'succeeded'::text) THEN w.state
+            ELSE NULL::text
+        END AS status_message,
+    json_build_object('workflow', w.workflow_id, 'kind', w.kind, 'state', w.state, 'members', w.members, 'succeeded', w.succeeded, 'failed', w.failed, 'unfinished', w.unfinished) AS tags,
+    json_build_object('service.namespace', w.namespace, 'deployment.environment.name', w.environment) AS service_tags,
+    NULL::json AS points,
+    NULL::json AS follows
+   FROM ((celerytrail_views.workflows w
+     LEFT JOIN celerytrail.workflow_groups g ON (((g.workflow_id = w.workflow_id) AND (g.group_id = w.workflow_id) AND ((g.namespace = w.namespace) AND (g.service = w.service) AND (g.environment = w.environment)))))
+     CROSS JOIN LATERAL ( SELECT COALESCE(g.bar_id, "left"(encode(sha256(convert_to(('celerytrail/bar/v1 '::text || w.workflow_id), 'UTF8'::name)), 'hex'::text), 16)) AS "coalesce") r(bar_id))
+UNION ALL
+ SELECT i.workflow_id,
+    i.namespace,
+    i.service,
+    i.environment,
+    NULL::text AS task_id,
+    i.bar_id,
+    COALESCE(( SELECT o_1.bar_id
+           FROM celerytrail.workflow_groups o_1
+          WHERE ((o_1.workflow_id = i.workflow_id) AND (o_1.group_id <> i.group_id) AND ((o_1.namespace = i.namespace) AND (o_1.service = i.service) AND (o_1.environment = i.environment)) AND (o_1.span_id = i.parent_span_id))
+         LIMIT 1), ( SELECT encode(r.run_id, 'hex'::text) AS encode
+           FROM (celerytrail.runs r
+             JOIN celerytrail.tasks t ON (((t.task_id = r.task_id) AND ((t.namespace = r.namespace) AND (t.service = r.service) AND (t.environment = r.environment)))))
+          WHERE ((r.run_id = i.parent_span_id) AND (((r.started_at AT TIME ZONE 'UTC'::text))::date >= ( SELECT h.retained_from
+                   FROM celerytrail.horizon h)) AND ((r.namespace = i.namespace) AND (r.service = i.service) AND (r.environment = i.environment)) AND (COALESCE(t.root_group_id, t.root_id, t.task_id) = i.workflow_id))
+         LIMIT 1), o.bar_id, "left"(encode(sha256(convert_to(('celerytrail/bar/v1 '::text || i.workflow_id), 'UTF8'::name)), 'hex'::text), 16)) AS parent_bar_id,
+    (i.kind || COALESCE((' '::text || m.name), ''::text)) AS name,
+    i.service AS place,
+    'internal'::text AS kind,
+    (EXTRACT(epoch FROM LEAST(i.first_sent_at, m.started_at)) * (1000)::numeric) AS start_ms,
+    (EXTRACT(epoch FROM
+        CASE
+            WHEN (m.unfinished > 0) THEN now()
+            ELSE GREATEST(m.finished_at, i.first_sent_at)
+        END) * (1000)::numeric) AS end_ms,
+        CASE
+            WHEN (m.failed > 0) THEN 2
+            ELSE 0
+        END AS status_code,
+    NULL::text AS status_message,
+    json_build_object('group', i.group_id, 'kind', i.kind, 'members', m.members, 'failed', m.failed, 'unfinished', m.unfinished) AS tags,
+    json_build_object('service.namespace', i.namespace, 'deployment.environment.name', i.environment) AS service_tags,
+    NULL::json AS points,
+    NULL::json AS follows
+   FROM ((celerytrail.workflow_groups i
+     LEFT JOIN celerytrail.workflow_groups o ON (((o.workflow_id = i.workflow_id) AND (o.group_id = i.workflow_id) AND ((o.namespace = i.namespace) AND (o.service = i.service) AND (o.environment = i.environment)))))
+     CROSS JOIN LATERAL ( SELECT count(*) AS members,
+            min(t.task_name) AS name,
+            min(COALESCE(t.first_sent_at, t.started_at)) AS started_at,
+            max(t.finished_at) AS finished_at,
+            count(*) FILTER (WHERE ((t.finished_at IS NULL) OR (t.state = 'retried'::text))) AS unfinished,
+            count(*) FILTER (WHERE ((t.finished_at IS NOT NULL) AND (t.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])))) AS failed
+           FROM celerytrail.tasks t
+          WHERE ((t.group_id = i.group_id) AND ((t.namespace = i.namespace) AND (t.service = i.service) AND (t.environment = i.environment)))) m)
+  WHERE ((i.group_id <> i.workflow_id) AND (EXISTS ( SELECT
+           FROM celerytrail.tasks t
+          WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = i.workflow_id) AND ((t.namespace = i.namespace) AND (t.service = i.service) AND (t.environment = i.environment))))))
+UNION ALL
+ SELECT s.workflow_id,
+    s.namespace,
+    s.service,
+    s.environment,
+    s.task_id,
+    b.bar_id,
+        CASE
+            WHEN ((NOT s.is_send) AND s.has_send) THEN encode(s.send_id, 'hex'::text)
+            WHEN (c.group_id IS NOT NULL) THEN c.bar_id
+            ELSE COALESCE(( SELECT encode(r.run_id, 'hex'::text) AS encode
+               FROM (celerytrail.runs r
+                 JOIN celerytrail.tasks t ON (((t.task_id = r.task_id) AND ((t.namespace = r.namespace) AND (t.service = r.service) AND (t.environment = r.environment)))))
+              WHERE (s.is_send AND (r.run_id = s.parent_span_id) AND (((r.started_at AT TIME ZONE 'UTC'::text))::date >= ( SELECT h.retained_from
+                       FROM celerytrail.horizon h)) AND ((r.namespace = s.namespace) AND (r.service = s.service) AND (r.environment = s.environment)) AND (COALESCE(t.root_group_id, t.root_id, t.task_id) = s.workflow_id))
+             LIMIT 1), o.bar_id, "left"(encode(sha256(convert_to(('celerytrail/bar/v1 '::text || s.workflow_id), 'UTF8'::name)), 'hex'::text), 16))
+        END AS parent_bar_id,
+        CASE
+            WHEN s.is_send THEN ((s.span_name || COALESCE((': '::text || s.task_name), ''::text)) ||
+            CASE
+                WHEN (s.retries > 0) THEN (', attempt '::text || (s.retries + 1))
+                ELSE ''::text
+            END)
+            WHEN (b.part = 2) THEN ('run '::text || COALESCE(s.task_name, ''::text))
+            ELSE s.span_name
+        END AS name,
+        CASE
+            WHEN s.is_send THEN s.service
+            WHEN ((b.part = 1) AND (s.step = 'started'::text)) THEN COALESCE(('queue '::text || s.queue), s.service)
+            ELSE COALESCE(s.worker, s.service)
+        END AS place,
+        CASE
+            WHEN ((b.part = 2) OR (s.span_kind = 5)) THEN 'consumer'::text
+            WHEN (s.span_kind = 4) THEN 'producer'::text
+            WHEN (s.span_kind = 3) THEN 'client'::text
+            WHEN (s.span_kind = 2) THEN 'server'::text
+            ELSE 'internal'::text
+        END AS kind,
+    ((
+        CASE
+            WHEN (b.part = 2) THEN s.end_unix_nano
+            ELSE s.start_unix_nano
+        END)::numeric / 1000000.0) AS start_ms,
+        CASE
+            WHEN (b.part = 1) THEN ((s.end_unix_nano)::numeric / 1000000.0)
+            WHEN (s.ended_unix_nano IS NOT NULL) THEN ((GREATEST(s.ended_unix_nano, s.end_unix_nano))::numeric / 1000000.0)
+            WHEN (s.is_newest_send AND (s.outcome = 'unfinished'::text)) THEN (EXTRACT(epoch FROM now()) * (1000)::numeric)
+            ELSE GREATEST((EXTRACT(epoch FROM s.updated_at) * (1000)::numeric), ((s.end_unix_nano)::numeric / 1000000.0))
+        END AS end_ms,
+        CASE
+            WHEN (b.part = 2) THEN 0
+            ELSE (s.status_code)::integer
+        END AS status_code,
+    s.exception_class AS status_message,
+    json_build_object('task_id', s.task_id, 'task', s.task_name, 'step', s.step, 'attempt', (s.retries + 1), 'queue', s.queue, 'worker', s.worker, 'error.type', s.exception_class, 'trace_id', encode(s.trace_id, 'hex'::text)) AS tags,
+    json_build_object('service.namespace', s.namespace, 'deployment.environment.name', s.environment, 'service.instance.id', s.worker, 'host.name', s.host, 'process.pid', s.pid) AS service_tags,
+        CASE
+            WHEN s.is_send THEN s.points
+            ELSE NULL::json
+        END AS points,
+        CASE
+            WHEN ((b.part = 1) AND (s.body_of IS NOT NULL) AND (s.is_send OR ((s.step = 'started'::text) AND (NOT s.has_send)))) THEN ( SELECT json_agg(json_build_object('traceID', s.workflow_id, 'spanID', encode(last.run_id, 'hex'::text))) AS json_agg
+               FROM (celerytrail.tasks h
+                 CROSS JOIN LATERAL ( SELECT r.run_id
+                       FROM celerytrail.runs r
+                      WHERE ((r.task_id = h.task_id) AND ((r.namespace = h.namespace) AND (r.service = h.service) AND (r.environment = h.environment)))
+                      ORDER BY r.started_at DESC NULLS LAST
+                     LIMIT 1) last)
+              WHERE ((h.group_id = s.body_of) AND (h.task_id <> s.task_id) AND ((h.namespace = s.namespace) AND (h.service = s.service) AND (h.environment = s.environment))))
+            ELSE NULL::json
+        END AS follows
+   FROM (((celerytrail.workflow_steps s
+     CROSS JOIN LATERAL ( SELECT 1 AS "?column?",
+            encode(s.span_id, 'hex'::text) AS encode
+          WHERE ((s.place = 1) AND ((s.step <> 'received'::text) OR (NOT s.has_send)))
+        UNION ALL
+         SELECT 2,
+            encode(s.run_id, 'hex'::text) AS encode
+          WHERE ((s.step = 'started'::text) AND (s.run_id IS NOT NULL) AND (NOT s.has_run) AND (s.place_in_run = 1))) b(part, bar_id))
+     LEFT JOIN celerytrail.workflow_groups c ON (((c.workflow_id = s.workflow_id) AND (c.group_id = COALESCE(s.body_of, s.group_id)) AND ((c.namespace = s.namespace) AND (c.service = s.service) AND (c.environment = s.environment)))))
+     LEFT JOIN celerytrail.workflow_groups o ON (((o.workflow_id = s.workflow_id) AND (o.group_id = s.workflow_id) AND ((o.namespace = s.namespace) AND (o.service = s.service) AND (o.environment = s.environment)))));
+
+ALTER VIEW celerytrail.workflow_bars OWNER TO celerytrail_owner;
+
+-- Name: workflow_inner_groups; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_inner_groups AS
+ SELECT workflow_id,
+    namespace,
+    service,
+    environment,
+    group_id,
+    kind,
+    chord_body_id,
+    span_id,
+    parent_span_id,
+    first_sent_at,
+    updated_at,
+    bar_id,
+    siblings
+   FROM ( SELECT i.workflow_id,
+            i.namespace,
+            i.service,
+            i.environment,
+            i.group_id,
+            i.kind,
+            i.chord_body_id,
+            i.span_id,
+            i.parent_span_id,
+            i.first_sent_at,
+            i.updated_at,
+            i.bar_id,
+            count(*) OVER (PARTITION BY i.workflow_id, i.namespace, i.service, i.environment) AS siblings
+           FROM celerytrail.workflow_groups i
+          WHERE (i.group_id <> i.workflow_id)) g
+  WHERE ((siblings <= 30) AND (( SELECT count(*) AS count
+           FROM celerytrail.tasks t
+          WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = g.workflow_id) AND ((t.namespace = g.namespace) AND (t.service = g.service) AND (t.environment = g.environment)))) <= 60));
+
+ALTER VIEW celerytrail.workflow_inner_groups OWNER TO celerytrail_owner;
+
+-- Name: workflow_places; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_places AS
+ SELECT workflow_id,
+    namespace,
+    service,
+    environment,
+    task_id,
+    task_name,
+    state,
+    queue,
+    worker,
+    retries,
+    attempts,
+    root_id,
+    parent_id,
+    group_id,
+    root_group_id,
+    message_day,
+    send_id,
+    first_sent_at,
+    started_at,
+    finished_at,
+    updated_at,
+    queue_wait_us,
+    runtime_us,
+    exception_class,
+    trace_id,
+    outcome,
+    first_day,
+    last_day,
+    body_of,
+    is_retried,
+    is_acknowledged,
+    members,
+    name_place,
+    name,
+        CASE
+            WHEN (members <= 60) THEN task_id
+            ELSE (((('tasks:'::text || name) || ':'::text) || outcome) ||
+            CASE
+                WHEN (body_of IS NULL) THEN ''::text
+                ELSE ':body'::text
+            END)
+        END AS node
+   FROM ( SELECT n.workflow_id,
+            n.namespace,
+            n.service,
+            n.environment,
+            n.task_id,
+            n.task_name,
+            n.state,
+            n.queue,
+            n.worker,
+            n.retries,
+            n.attempts,
+            n.root_id,
+            n.parent_id,
+            n.group_id,
+            n.root_group_id,
+            n.message_day,
+            n.send_id,
+            n.first_sent_at,
+            n.started_at,
+            n.finished_at,
+            n.updated_at,
+            n.queue_wait_us,
+            n.runtime_us,
+            n.exception_class,
+            n.trace_id,
+            n.outcome,
+            n.first_day,
+            n.last_day,
+            n.body_of,
+            n.is_retried,
+            n.is_acknowledged,
+            n.members,
+            n.name_place,
+                CASE
+                    WHEN (n.name_place <= 20) THEN COALESCE(n.task_name, '?'::text)
+                    ELSE 'other tasks'::text
+                END AS name
+           FROM ( SELECT t.workflow_id,
+                    t.namespace,
+                    t.service,
+                    t.environment,
+                    t.task_id,
+                    t.task_name,
+                    t.state,
+                    t.queue,
+                    t.worker,
+                    t.retries,
+                    t.attempts,
+                    t.root_id,
+                    t.parent_id,
+                    t.group_id,
+                    t.root_group_id,
+                    t.message_day,
+                    t.send_id,
+                    t.first_sent_at,
+                    t.started_at,
+                    t.finished_at,
+                    t.updated_at,
+                    t.queue_wait_us,
+                    t.runtime_us,
+                    t.exception_class,
+                    t.trace_id,
+                    t.outcome,
+                    t.first_day,
+                    t.last_day,
+                    t.body_of,
+                    t.is_retried,
+                    t.is_acknowledged,
+                    count(*) OVER same_workflow AS members,
+                    dense_rank() OVER (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment ORDER BY t.task_name) AS name_place
+                   FROM celerytrail.workflow_tasks t
+                  WINDOW same_workflow AS (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment)) n) m;
+
+ALTER VIEW celerytrail.workflow_places OWNER TO celerytrail_owner;
+
 -- Name: role_logins; Type: TABLE; Schema: celerytrail_admin; Owner: postgres
 
 CREATE TABLE celerytrail_admin.role_logins (
@@ -2330,7 +3778,7 @@ COMMENT ON TABLE celerytrail_admin.role_settings IS 'The settings that each role
 
 -- Name: actions; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
-CREATE VIEW celerytrail_views.actions WITH (security_barrier='true') AS
+CREATE VIEW celerytrail_views.actions WITH (security_barrier='false') AS
  SELECT action_time,
     action_id,
     intent_id,
@@ -2346,7 +3794,10 @@ CREATE VIEW celerytrail_views.actions WITH (security_barrier='true') AS
     target,
     detail,
     recorded_by,
-    batch_id
+    batch_id,
+    ( SELECT r.reason
+           FROM celerytrail.shown_reasons r
+          WHERE (r.intent_id = a.intent_id)) AS reason
    FROM celerytrail.actions a;
 
 ALTER VIEW celerytrail_views.actions OWNER TO celerytrail_owner;
@@ -2364,6 +3815,40 @@ CREATE VIEW celerytrail_views.chain_state WITH (security_barrier='true') AS
      CROSS JOIN celerytrail.ledger l);
 
 ALTER VIEW celerytrail_views.chain_state OWNER TO celerytrail_owner;
+
+-- Name: chords; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.chords WITH (security_barrier='true') AS
+ SELECT namespace,
+    service,
+    environment,
+    COALESCE(root_group_id, group_id) AS workflow_id,
+    group_id,
+    chord_body_id,
+    size,
+    first_sent_at,
+    updated_at,
+    (EXISTS ( SELECT
+           FROM celerytrail.tasks t
+          WHERE (t.task_id = g.chord_body_id))) AS body_seen
+   FROM celerytrail.groups g
+  WHERE ((kind = 'chord'::text) OR (chord_body_id IS NOT NULL));
+
+ALTER VIEW celerytrail_views.chords OWNER TO celerytrail_owner;
+
+-- Name: VIEW chords; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.chords IS 'One row a chord: its body, and whether anybody ever sent it.';
+
+-- Name: deployments; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.deployments WITH (security_barrier='true') AS
+ SELECT DISTINCT namespace,
+    service,
+    environment
+   FROM celerytrail.principals p;
+
+ALTER VIEW celerytrail_views.deployments OWNER TO celerytrail_owner;
 
 -- Name: groups; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -2437,6 +3922,23 @@ CREATE VIEW celerytrail_views.payloads WITH (security_barrier='true') AS
   WHERE (kind <> 'body'::text);
 
 ALTER VIEW celerytrail_views.payloads OWNER TO celerytrail_owner;
+
+-- Name: queue_names; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.queue_names WITH (security_barrier='true') AS
+ SELECT newest.queue
+   FROM ( SELECT t.queue
+           FROM celerytrail.tasks t
+          ORDER BY t.updated_at DESC
+         LIMIT 20000) newest
+  WHERE (newest.queue IS NOT NULL)
+UNION
+ SELECT TRIM(BOTH FROM q.q) AS queue
+   FROM (celerytrail.workers w
+     CROSS JOIN LATERAL unnest(string_to_array(w.queues, ','::text)) q(q))
+  WHERE (TRIM(BOTH FROM q.q) <> ''::text);
+
+ALTER VIEW celerytrail_views.queue_names OWNER TO celerytrail_owner;
 
 -- Name: runs; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -2558,9 +4060,54 @@ CREATE VIEW celerytrail_views.streams WITH (security_barrier='true') AS
 
 ALTER VIEW celerytrail_views.streams OWNER TO celerytrail_owner;
 
+-- Name: task_actions; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.task_actions WITH (security_barrier='false') AS
+ SELECT namespace,
+    service,
+    environment,
+    task_id,
+    action_time,
+    verb,
+    phase,
+    result,
+    new_task_id,
+    actor,
+    intent_id,
+    ( SELECT r.reason
+           FROM celerytrail.shown_reasons r
+          WHERE (r.intent_id = a.intent_id)) AS reason
+   FROM celerytrail.task_actions a;
+
+ALTER VIEW celerytrail_views.task_actions OWNER TO celerytrail_owner;
+
+-- Name: task_names; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.task_names WITH (security_barrier='true') AS
+ WITH RECURSIVE names(task_name) AS (
+        ( SELECT t.task_name
+           FROM celerytrail.tasks t
+          WHERE (t.task_name IS NOT NULL)
+          ORDER BY t.task_name
+         LIMIT 1)
+        UNION ALL
+         SELECT ( SELECT t.task_name
+                   FROM celerytrail.tasks t
+                  WHERE (t.task_name > n_1.task_name)
+                  ORDER BY t.task_name
+                 LIMIT 1) AS task_name
+           FROM names n_1
+          WHERE (n_1.task_name IS NOT NULL)
+        )
+ SELECT task_name
+   FROM names n
+  WHERE (task_name IS NOT NULL);
+
+ALTER VIEW celerytrail_views.task_names OWNER TO celerytrail_owner;
+
 -- Name: tasks; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
-CREATE VIEW celerytrail_views.tasks WITH (security_barrier='true') AS
+CREATE VIEW celerytrail_views.tasks WITH (security_barrier='false') AS
  SELECT t.namespace,
     t.service,
     t.environment,
@@ -2596,7 +4143,20 @@ CREATE VIEW celerytrail_views.tasks WITH (security_barrier='true') AS
     payload_kwargs.content AS kwargs,
     payload_exception.content AS exception,
     payload_traceback.content AS traceback,
-    payload_result.content AS result
+    payload_result.content AS result,
+    ( SELECT a.new_task_id
+           FROM celerytrail.task_actions a
+          WHERE ((a.task_id = t.task_id) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)))
+          ORDER BY a.action_time DESC, a.action_id DESC
+         LIMIT 1) AS retried_as,
+    ( SELECT max(a.action_time) AS max
+           FROM celerytrail.task_actions a
+          WHERE ((a.task_id = t.task_id) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)))) AS retried_at,
+    ( SELECT a.task_id
+           FROM celerytrail.task_actions a
+          WHERE ((a.new_task_id = t.task_id) AND (a.result = 'sent'::text) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)))
+          ORDER BY a.action_time, a.action_id
+         LIMIT 1) AS retry_of
    FROM (((((celerytrail.tasks t
      CROSS JOIN LATERAL ( SELECT ( SELECT convert_from(p.body, 'UTF8'::name) AS convert_from
                    FROM celerytrail.payloads p
@@ -2660,6 +4220,239 @@ CREATE VIEW celerytrail_views.workers WITH (security_barrier='true') AS
 
 ALTER VIEW celerytrail_views.workers OWNER TO celerytrail_owner;
 
+-- Name: workflow_edges; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.workflow_edges WITH (security_barrier='true') AS
+ SELECT namespace,
+    service,
+    environment,
+    workflow_id,
+    ((source || ' > '::text) || target) AS id,
+    source,
+    target,
+        CASE
+            WHEN (count(*) = 1) THEN ''::text
+            ELSE (count(*) || ' tasks'::text)
+        END AS mainstat
+   FROM ( SELECT t.workflow_id,
+            t.namespace,
+            t.service,
+            t.environment,
+            t.node AS target,
+                CASE
+                    WHEN (h.node IS NOT NULL) THEN h.node
+                    WHEN ((parent.node IS NOT NULL) AND ((t.group_id IS NULL) OR (parent.group_id = t.group_id))) THEN parent.node
+                    WHEN (g.group_id IS NOT NULL) THEN ('group:'::text || g.group_id)
+                    WHEN (t.root_group_id IS NOT NULL) THEN ('group:'::text || t.workflow_id)
+                    ELSE NULL::text
+                END AS source
+           FROM (((celerytrail.workflow_places t
+             LEFT JOIN celerytrail.workflow_places h ON (((h.workflow_id = t.workflow_id) AND (h.group_id = t.body_of) AND (h.task_id <> t.task_id) AND ((h.namespace = t.namespace) AND (h.service = t.service) AND (h.environment = t.environment)))))
+             LEFT JOIN celerytrail.workflow_places parent ON (((parent.workflow_id = t.workflow_id) AND (parent.task_id = t.parent_id) AND ((parent.namespace = t.namespace) AND (parent.service = t.service) AND (parent.environment = t.environment)))))
+             LEFT JOIN celerytrail.workflow_inner_groups g ON (((g.workflow_id = t.workflow_id) AND (g.group_id = t.group_id) AND ((g.namespace = t.namespace) AND (g.service = t.service) AND (g.environment = t.environment)))))
+        UNION ALL
+         SELECT i.workflow_id,
+            i.namespace,
+            i.service,
+            i.environment,
+            ('group:'::text || i.group_id),
+            COALESCE(p.node, ('group:'::text || COALESCE(o.group_id, i.workflow_id))) AS "coalesce"
+           FROM (((celerytrail.workflow_inner_groups i
+             LEFT JOIN celerytrail.workflow_inner_groups o ON (((o.workflow_id = i.workflow_id) AND (o.span_id = i.parent_span_id) AND (o.group_id <> i.group_id) AND ((o.namespace = i.namespace) AND (o.service = i.service) AND (o.environment = i.environment)))))
+             LEFT JOIN celerytrail.runs r ON (((r.run_id = i.parent_span_id) AND ((r.namespace = i.namespace) AND (r.service = i.service) AND (r.environment = i.environment)))))
+             LEFT JOIN celerytrail.workflow_places p ON (((p.workflow_id = i.workflow_id) AND (p.task_id = r.task_id) AND ((p.namespace = i.namespace) AND (p.service = i.service) AND (p.environment = i.environment)))))) e
+  WHERE ((source IS NOT NULL) AND (source <> target))
+  GROUP BY workflow_id, namespace, service, environment, source, target;
+
+ALTER VIEW celerytrail_views.workflow_edges OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflow_edges; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.workflow_edges IS 'The edges of Grafana''s node graph: what followed what.';
+
+-- Name: workflow_members; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.workflow_members WITH (security_barrier='true') AS
+ SELECT namespace,
+    service,
+    environment,
+    workflow_id,
+    task_id,
+    task_name,
+        CASE
+            WHEN (body_of IS NOT NULL) THEN 'body'::text
+            WHEN (group_id IS NOT NULL) THEN 'header'::text
+            WHEN ((root_group_id IS NULL) AND (parent_id IS NOT NULL) AND (NOT (EXISTS ( SELECT
+               FROM celerytrail.tasks sibling
+              WHERE ((sibling.parent_id = m.parent_id) AND (sibling.task_id <> m.task_id) AND ((sibling.namespace = m.namespace) AND (sibling.service = m.service) AND (sibling.environment = m.environment))))))) THEN 'link'::text
+            WHEN (task_id = workflow_id) THEN 'link'::text
+            ELSE 'child'::text
+        END AS role,
+    COALESCE(body_of, group_id) AS group_id,
+    ( SELECT ((s.attributes ->> 'celery.group_index'::text))::bigint AS int8
+           FROM celerytrail.spans s
+          WHERE ((s.task_id = m.task_id) AND (s.day = m.message_day) AND ((s.namespace = m.namespace) AND (s.service = m.service) AND (s.environment = m.environment)) AND ((s.attributes ->> 'celery.group_index'::text) ~ '^[0-9]{1,18}$'::text))
+         LIMIT 1) AS index,
+    state,
+    outcome,
+    (outcome = 'failed'::text) AS failed,
+    queue,
+    worker,
+    retries,
+    attempts,
+    queue_wait_us,
+    runtime_us,
+    exception_class,
+    first_sent_at,
+    started_at,
+    finished_at,
+    updated_at,
+    root_id,
+    parent_id,
+    encode(trace_id, 'hex'::text) AS trace_id,
+    ( SELECT a.new_task_id
+           FROM celerytrail.task_actions a
+          WHERE ((a.task_id = m.task_id) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text) AND ((a.namespace = m.namespace) AND (a.service = m.service) AND (a.environment = m.environment)))
+          ORDER BY a.action_time DESC, a.action_id DESC
+         LIMIT 1) AS retried_as,
+    is_retried AS retried,
+    is_acknowledged AS acknowledged
+   FROM celerytrail.workflow_tasks m;
+
+ALTER VIEW celerytrail_views.workflow_members OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflow_members; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.workflow_members IS 'One row a task of a workflow. retried: the retry did not fail in its turn.';
+
+-- Name: workflow_nodes; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.workflow_nodes WITH (security_barrier='true') AS
+ SELECT w.namespace,
+    w.service,
+    w.environment,
+    w.workflow_id,
+    ('group:'::text || w.workflow_id) AS id,
+    w.kind AS title,
+    w.name AS subtitle,
+    w.state AS mainstat,
+    (w.members || ' tasks'::text) AS secondarystat,
+    ((w.succeeded)::double precision / (w.members)::double precision) AS arc__succeeded,
+    ((w.failed)::double precision / (w.members)::double precision) AS arc__failed,
+    ((w.unfinished)::double precision / (w.members)::double precision) AS arc__unfinished,
+    NULL::text AS detail__task_id,
+    NULL::text AS detail__worker,
+    NULL::text AS detail__exception
+   FROM celerytrail_views.workflows w
+  WHERE (w.kind = ANY (ARRAY['group'::text, 'chord'::text]))
+UNION ALL
+ SELECT g.namespace,
+    g.service,
+    g.environment,
+    g.workflow_id,
+    ('group:'::text || g.group_id) AS id,
+    g.kind AS title,
+    m.name AS subtitle,
+    (m.failed || ' failed'::text) AS mainstat,
+    (m.members || ' tasks'::text) AS secondarystat,
+    ((m.succeeded)::double precision / (GREATEST(m.members, (1)::bigint))::double precision) AS arc__succeeded,
+        CASE
+            WHEN (m.members = 0) THEN (0)::double precision
+            ELSE ((m.failed)::double precision / (m.members)::double precision)
+        END AS arc__failed,
+        CASE
+            WHEN (m.members = 0) THEN (1)::double precision
+            ELSE ((m.unfinished)::double precision / (m.members)::double precision)
+        END AS arc__unfinished,
+    NULL::text AS detail__task_id,
+    NULL::text AS detail__worker,
+    NULL::text AS detail__exception
+   FROM (celerytrail.workflow_inner_groups g
+     CROSS JOIN LATERAL ( SELECT count(*) AS members,
+            min(t.task_name) AS name,
+            count(*) FILTER (WHERE (t.outcome = 'succeeded'::text)) AS succeeded,
+            count(*) FILTER (WHERE (t.outcome = 'failed'::text)) AS failed,
+            count(*) FILTER (WHERE (t.outcome = 'unfinished'::text)) AS unfinished
+           FROM celerytrail.workflow_tasks t
+          WHERE ((t.workflow_id = g.workflow_id) AND (t.group_id = g.group_id) AND ((t.namespace = g.namespace) AND (t.service = g.service) AND (t.environment = g.environment)))) m)
+UNION ALL
+ SELECT p.namespace,
+    p.service,
+    p.environment,
+    p.workflow_id,
+    p.node AS id,
+    min(p.name) AS title,
+        CASE
+            WHEN (count(*) = 1) THEN min(p.state)
+            ELSE min(p.outcome)
+        END AS subtitle,
+        CASE
+            WHEN (count(*) > 1) THEN (count(*) || ' tasks'::text)
+            WHEN (max(p.runtime_us) IS NULL) THEN ''::text
+            ELSE (round(((max(p.runtime_us))::numeric / 1000000.0), 3) || ' s run'::text)
+        END AS mainstat,
+        CASE
+            WHEN (max(p.queue_wait_us) IS NULL) THEN ''::text
+            ELSE (round(((max(p.queue_wait_us))::numeric / 1000000.0), 3) || ' s wait'::text)
+        END AS secondarystat,
+    ((count(*) FILTER (WHERE (p.outcome = 'succeeded'::text)))::double precision / (count(*))::double precision) AS arc__succeeded,
+    ((count(*) FILTER (WHERE (p.outcome = 'failed'::text)))::double precision / (count(*))::double precision) AS arc__failed,
+    ((count(*) FILTER (WHERE (p.outcome = 'unfinished'::text)))::double precision / (count(*))::double precision) AS arc__unfinished,
+        CASE
+            WHEN (count(*) = 1) THEN min(p.task_id)
+            ELSE NULL::text
+        END AS detail__task_id,
+        CASE
+            WHEN (count(*) = 1) THEN min(p.worker)
+            ELSE NULL::text
+        END AS detail__worker,
+        CASE
+            WHEN (count(*) = 1) THEN min(p.exception_class)
+            ELSE NULL::text
+        END AS detail__exception
+   FROM celerytrail.workflow_places p
+  GROUP BY p.workflow_id, p.namespace, p.service, p.environment, p.node;
+
+ALTER VIEW celerytrail_views.workflow_nodes OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflow_nodes; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.workflow_nodes IS 'The nodes of Grafana''s node graph: groups and tasks; above 60 tasks one node for each name and outcome.';
+
+-- Name: workflow_spans; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.workflow_spans WITH (security_barrier='true') AS
+ SELECT namespace,
+    service,
+    environment,
+    workflow_id,
+    task_id,
+    workflow_id AS "traceID",
+    bar_id AS "spanID",
+    parent_bar_id AS "parentSpanID",
+    name AS "operationName",
+    place AS "serviceName",
+    (start_ms)::double precision AS "startTime",
+    (GREATEST((end_ms - start_ms), (0)::numeric))::double precision AS duration,
+    kind,
+    status_code AS "statusCode",
+    status_message AS "statusMessage",
+    (COALESCE(( SELECT json_agg(json_build_object('key', t.key, 'value', t.value)) AS json_agg
+           FROM json_each(b.tags) t(key, value)
+          WHERE (json_typeof(t.value) <> 'null'::text)), '[]'::json))::text AS tags,
+    (COALESCE(( SELECT json_agg(json_build_object('key', t.key, 'value', t.value)) AS json_agg
+           FROM json_each(b.service_tags) t(key, value)
+          WHERE (json_typeof(t.value) <> 'null'::text)), '[]'::json))::text AS "serviceTags",
+    (COALESCE(points, '[]'::json))::text AS logs,
+    (COALESCE(follows, '[]'::json))::text AS "references"
+   FROM celerytrail.workflow_bars b;
+
+ALTER VIEW celerytrail_views.workflow_spans OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflow_spans; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.workflow_spans IS 'The waterfall of a workflow, in the columns of Grafana''s Traces panel: one root, times in milliseconds, JSON as text.';
+
 -- Name: leaf_groups_after_all; Type: TABLE ATTACH; Schema: celerytrail; Owner: celerytrail_owner
 
 ALTER TABLE ONLY celerytrail.leaf_groups ATTACH PARTITION celerytrail.leaf_groups_after_all FOR VALUES IN ('infinity');
@@ -2684,10 +4477,20 @@ ALTER TABLE ONLY celerytrail.spans ATTACH PARTITION celerytrail.spans_after_all 
 
 ALTER TABLE ONLY celerytrail.spans ATTACH PARTITION celerytrail.spans_before_all FOR VALUES IN ('-infinity');
 
+-- Name: action_reasons action_reasons_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.action_reasons
+    ADD CONSTRAINT action_reasons_pkey PRIMARY KEY (intent_id);
+
 -- Name: actions actions_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
 ALTER TABLE ONLY celerytrail.actions
     ADD CONSTRAINT actions_pkey PRIMARY KEY (action_id);
+
+-- Name: api_tokens api_tokens_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (token_hash);
 
 -- Name: blocks blocks_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2723,6 +4526,11 @@ ALTER TABLE ONLY celerytrail.groups
 
 ALTER TABLE ONLY celerytrail.horizon
     ADD CONSTRAINT horizon_pkey PRIMARY KEY (only_row);
+
+-- Name: intents intents_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.intents
+    ADD CONSTRAINT intents_pkey PRIMARY KEY (intent_id);
 
 -- Name: ledger ledger_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2779,6 +4587,11 @@ ALTER TABLE ONLY celerytrail.steps
 ALTER TABLE ONLY celerytrail.streams
     ADD CONSTRAINT streams_pkey PRIMARY KEY (stream_id, namespace, service, environment);
 
+-- Name: task_actions task_actions_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.task_actions
+    ADD CONSTRAINT task_actions_pkey PRIMARY KEY (action_id, task_id);
+
 -- Name: tasks tasks_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
 ALTER TABLE ONLY celerytrail.tasks
@@ -2821,6 +4634,14 @@ CREATE INDEX actions_intent ON celerytrail.actions USING btree (intent_id) WHERE
 
 CREATE INDEX actions_time ON celerytrail.actions USING btree (action_time);
 
+-- Name: api_tokens_name; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX api_tokens_name ON celerytrail.api_tokens USING btree (name);
+
+-- Name: groups_chord_body; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX groups_chord_body ON celerytrail.groups USING btree (chord_body_id) WHERE (chord_body_id IS NOT NULL);
+
 -- Name: groups_root_group; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX groups_root_group ON celerytrail.groups USING btree (root_group_id) WHERE (root_group_id IS NOT NULL);
@@ -2828,6 +4649,22 @@ CREATE INDEX groups_root_group ON celerytrail.groups USING btree (root_group_id)
 -- Name: groups_updated; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX groups_updated ON celerytrail.groups USING btree (updated_at);
+
+-- Name: intents_key; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE UNIQUE INDEX intents_key ON celerytrail.intents USING btree (idempotency_key, actor, service, namespace, environment) WHERE (idempotency_key IS NOT NULL);
+
+-- Name: intents_old; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX intents_old ON celerytrail.intents USING btree (finished_at) WHERE (state <> 'open'::text);
+
+-- Name: intents_open; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX intents_open ON celerytrail.intents USING btree (lease_until) WHERE (state = 'open'::text);
+
+-- Name: intents_target; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE UNIQUE INDEX intents_target ON celerytrail.intents USING btree (target_key, verb, service, namespace, environment) WHERE (NOT released);
 
 -- Name: leaf_groups_batch; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2925,6 +4762,18 @@ CREATE INDEX spans_before_all_event_time_idx ON celerytrail.spans_before_all USI
 
 CREATE INDEX spans_before_all_task_id_event_time_idx ON celerytrail.spans_before_all USING btree (task_id, event_time) WHERE (task_id IS NOT NULL);
 
+-- Name: task_actions_new; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX task_actions_new ON celerytrail.task_actions USING btree (new_task_id) WHERE ((new_task_id IS NOT NULL) AND (result = 'sent'::text));
+
+-- Name: task_actions_sent; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX task_actions_sent ON celerytrail.task_actions USING btree (task_id, action_time) WHERE ((new_task_id IS NOT NULL) AND (result = 'sent'::text));
+
+-- Name: task_actions_task; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX task_actions_task ON celerytrail.task_actions USING btree (task_id, action_time);
+
 -- Name: tasks_failed; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX tasks_failed ON celerytrail.tasks USING btree (finished_at, root_id) WHERE (state = 'failed'::text);
@@ -2960,6 +4809,10 @@ CREATE INDEX tasks_state ON celerytrail.tasks USING btree (state, updated_at);
 -- Name: tasks_updated; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX tasks_updated ON celerytrail.tasks USING btree (updated_at);
+
+-- Name: tasks_workflow; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX tasks_workflow ON celerytrail.tasks USING btree (COALESCE(root_group_id, root_id, task_id));
 
 -- Name: tokens_principal; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3052,6 +4905,12 @@ ALTER TABLE celerytrail.actions ENABLE ALWAYS TRIGGER begin_batch_2;
 CREATE TRIGGER begin_batch_2 BEFORE INSERT ON celerytrail.spans FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.next_batch();
 
 ALTER TABLE celerytrail.spans ENABLE ALWAYS TRIGGER begin_batch_2;
+
+-- Name: action_reasons forbid_change; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TRIGGER forbid_change BEFORE UPDATE ON celerytrail.action_reasons FOR EACH ROW EXECUTE FUNCTION celerytrail.forbid();
+
+ALTER TABLE celerytrail.action_reasons ENABLE ALWAYS TRIGGER forbid_change;
 
 -- Name: actions forbid_change; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3203,6 +5062,12 @@ CREATE TRIGGER own_deployment AFTER INSERT ON celerytrail.spans REFERENCING NEW 
 
 ALTER TABLE celerytrail.spans ENABLE ALWAYS TRIGGER own_deployment;
 
+-- Name: actions project; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TRIGGER project AFTER INSERT ON celerytrail.actions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.project_new_actions();
+
+ALTER TABLE celerytrail.actions ENABLE ALWAYS TRIGGER project;
+
 -- Name: actions seal; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TRIGGER seal AFTER INSERT ON celerytrail.actions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.seal_actions();
@@ -3261,11 +5126,25 @@ GRANT ALL ON FUNCTION celerytrail.append_action(action_id uuid, phase text, verb
 REVOKE ALL ON FUNCTION celerytrail.authenticate(token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.authenticate(token_hash bytea) TO celerytrail_sink;
 
+-- Name: FUNCTION authenticate_api_token(token_hash bytea); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) TO celerytrail_actions;
+
+-- Name: FUNCTION begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) TO celerytrail_actions;
+
 -- Name: FUNCTION block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]) TO celerytrail_verifier;
 GRANT ALL ON FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]) TO celerytrail_maintainer;
+
+-- Name: FUNCTION block_fault(batch_id bigint, day date); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.block_fault(batch_id bigint, day date) FROM PUBLIC;
 
 -- Name: FUNCTION collect_orphans(scan text, older_than interval, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3288,6 +5167,11 @@ REVOKE ALL ON FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer
 GRANT ALL ON FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) TO celerytrail_sink;
 GRANT ALL ON FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) TO celerytrail_verifier;
 
+-- Name: FUNCTION finish_intent(intent_id uuid, holder text, state text, outcome json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) TO celerytrail_actions;
+
 -- Name: FUNCTION forbid(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.forbid() FROM PUBLIC;
@@ -3299,13 +5183,44 @@ GRANT ALL ON FUNCTION celerytrail.hardening_gaps() TO celerytrail_maintainer;
 GRANT ALL ON FUNCTION celerytrail.hardening_gaps() TO celerytrail_sink;
 GRANT ALL ON FUNCTION celerytrail.hardening_gaps() TO celerytrail_verifier;
 
+-- Name: FUNCTION intent_state(intent_id uuid); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.intent_state(intent_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.intent_state(intent_id uuid) TO celerytrail_actions;
+
 -- Name: FUNCTION link_block(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.link_block() FROM PUBLIC;
 
+-- Name: FUNCTION message_for_retry(namespace text, service text, environment text, task_id text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) TO celerytrail_actions;
+
+-- Name: FUNCTION named_tasks(phase text, target json, detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) FROM PUBLIC;
+
 -- Name: FUNCTION next_batch(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.next_batch() FROM PUBLIC;
+
+-- Name: FUNCTION progress_intent(intent_id uuid, holder text, detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) TO celerytrail_actions;
+
+-- Name: FUNCTION project_actions(action_ids uuid[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.project_actions(action_ids uuid[]) FROM PUBLIC;
+
+-- Name: FUNCTION project_new_actions(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.project_new_actions() FROM PUBLIC;
+
+-- Name: FUNCTION purged_messages(detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.purged_messages(detail json) FROM PUBLIC;
 
 -- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3317,9 +5232,18 @@ GRANT ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, 
 REVOKE ALL ON FUNCTION celerytrail.remove_large_objects(at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.remove_large_objects(at_most integer) TO celerytrail_maintainer;
 
+-- Name: FUNCTION renew_lease(intent_id uuid, holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) TO celerytrail_actions;
+
 -- Name: FUNCTION require_deployment(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.require_deployment() FROM PUBLIC;
+
+-- Name: FUNCTION require_lease(holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.require_lease(holder text, lease_seconds double precision) FROM PUBLIC;
 
 -- Name: FUNCTION require_principal(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3337,6 +5261,11 @@ REVOKE ALL ON FUNCTION celerytrail.seal_spans() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) TO celerytrail_sink;
+
+-- Name: FUNCTION take_expired_intents(holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) TO celerytrail_actions;
 
 -- Name: FUNCTION trim_quarantine(older_than interval, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3709,6 +5638,11 @@ GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.streams TO celerytrail_sink;
 GRANT SELECT ON TABLE celerytrail.streams TO celerytrail_actions;
 GRANT SELECT ON TABLE celerytrail.streams TO celerytrail_verifier;
 
+-- Name: TABLE task_actions; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.task_actions TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.task_actions TO celerytrail_verifier;
+
 -- Name: TABLE tasks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.tasks TO celerytrail_sink;
@@ -3725,6 +5659,10 @@ GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.workers TO celerytrail_sink;
 GRANT SELECT ON TABLE celerytrail.workers TO celerytrail_actions;
 GRANT SELECT ON TABLE celerytrail.workers TO celerytrail_verifier;
 
+-- Name: TABLE workflows; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.workflows TO celerytrail_grafana;
+
 -- Name: TABLE role_settings; Type: ACL; Schema: celerytrail_admin; Owner: postgres
 
 GRANT SELECT ON TABLE celerytrail_admin.role_settings TO celerytrail_owner;
@@ -3736,6 +5674,16 @@ GRANT SELECT ON TABLE celerytrail_views.actions TO celerytrail_grafana;
 -- Name: TABLE chain_state; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.chain_state TO celerytrail_grafana;
+
+-- Name: TABLE chords; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.chords TO celerytrail_grafana;
+
+-- Name: TABLE deployments; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_maintainer;
 
 -- Name: TABLE groups; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -3749,6 +5697,12 @@ GRANT SELECT ON TABLE celerytrail_views.missing_events TO celerytrail_grafana;
 
 GRANT SELECT ON TABLE celerytrail_views.payloads TO celerytrail_grafana;
 
+-- Name: TABLE queue_names; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.queue_names TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.queue_names TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.queue_names TO celerytrail_maintainer;
+
 -- Name: TABLE runs; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.runs TO celerytrail_grafana;
@@ -3761,6 +5715,16 @@ GRANT SELECT ON TABLE celerytrail_views.spans TO celerytrail_grafana;
 
 GRANT SELECT ON TABLE celerytrail_views.streams TO celerytrail_grafana;
 
+-- Name: TABLE task_actions; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.task_actions TO celerytrail_grafana;
+
+-- Name: TABLE task_names; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.task_names TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.task_names TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.task_names TO celerytrail_maintainer;
+
 -- Name: TABLE tasks; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.tasks TO celerytrail_grafana;
@@ -3772,5 +5736,21 @@ GRANT SELECT ON TABLE celerytrail_views.verifications TO celerytrail_grafana;
 -- Name: TABLE workers; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.workers TO celerytrail_grafana;
+
+-- Name: TABLE workflow_edges; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.workflow_edges TO celerytrail_grafana;
+
+-- Name: TABLE workflow_members; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.workflow_members TO celerytrail_grafana;
+
+-- Name: TABLE workflow_nodes; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.workflow_nodes TO celerytrail_grafana;
+
+-- Name: TABLE workflow_spans; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.workflow_spans TO celerytrail_grafana;
 
 -- PostgreSQL database dump complete

@@ -1,4 +1,4 @@
-"""`celerytrail tokens`: makes, lists and revokes the tokens of the sink."""
+"""`celerytrail tokens`: makes, lists and revokes the tokens of the sink and of the action API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ import psycopg
 
 from celerytrail.sql.connection import connect
 from celerytrail.sql.errors import SqlError
-from celerytrail.sql.tokens import Connection, create_token, list_tokens, revoke_tokens
+from celerytrail.sql.tokens import (
+    SCOPES,
+    Connection,
+    create_api_token,
+    create_token,
+    list_tokens,
+    revoke_tokens,
+)
 
 _dsn = click.option(
     "--dsn", envvar="CELERYTRAIL_DSN", required=True, help="Postgres connection string."
@@ -23,7 +30,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def tokens() -> None:
-    """Make, list and revoke the tokens that shippers show to the sink.
+    """Make, list and revoke the tokens that shippers show to the sink and scripts to the action API.
 
     Needs a role that may write celerytrail's tables of tokens: the one that migrated.
     """
@@ -32,30 +39,63 @@ def tokens() -> None:
 @tokens.command()
 @_dsn
 @_json
-@click.option("--name", required=True, help="Who will use it: a host, a team, a collector.")
+@click.option(
+    "--for",
+    "used_for",
+    type=click.Choice(["sink", "actions"]),
+    default="sink",
+    show_default=True,
+    help="Where it is shown: to write events, or to act on tasks.",
+)
+@click.option("--name", required=True, help="Who will use it: a host, a team, a collector, a job.")
 @click.option("--service", required=True, help="service.name of its deployment.")
 @click.option("--namespace", default="", help="service.namespace of its deployment.")
 @click.option("--environment", default="", help="deployment.environment.name of its deployment.")
-@click.option("--expires-in-days", type=click.IntRange(1, 36500), help="Default: never.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="A verb that it may use, --for actions only. Repeat it for several.",
+)
+@click.option(
+    "--expires-in-days",
+    type=click.IntRange(1, 36500),
+    help="Default: never, for the sink; needed --for actions.",
+)
 def create(
     dsn: str,
     as_json: bool,
+    used_for: str,
     name: str,
     service: str,
     namespace: str,
     environment: str,
+    scopes: tuple[str, ...],
     expires_in_days: int | None,
 ) -> None:
     """Make a token and print it. It is shown this one time: the database keeps only a hash."""
-    with _open(dsn) as connection:
-        made = create_token(
-            connection,
-            name=name,
-            service=service,
-            namespace=namespace,
-            environment=environment,
-            expires_in_days=expires_in_days,
-        )
+    deployment = {"namespace": namespace, "service": service, "environment": environment}
+    if used_for == "sink":
+        if scopes:
+            raise click.UsageError("--scope is for tokens of the action API: add --for actions.")
+        with _open(dsn) as connection:
+            made = create_token(
+                connection, name=name, expires_in_days=expires_in_days, **deployment
+            )
+    else:
+        if not scopes or expires_in_days is None:
+            raise click.UsageError(
+                "--for actions needs --scope, once for each verb it may use, and --expires-in-days."
+            )
+        with _open(dsn) as connection:
+            made = create_api_token(
+                connection,
+                name=name,
+                scopes=scopes,
+                expires_in_days=expires_in_days,
+                **deployment,
+            )
     click.echo(_to_json(asdict(made)) if as_json else made.token)
 
 
@@ -63,7 +103,7 @@ def create(
 @_dsn
 @_json
 def list_command(dsn: str, as_json: bool) -> None:
-    """List all tokens: id, state, name, deployment and times."""
+    """List all tokens: id, where it is shown, state, name, deployment, times and scopes."""
     with _open(dsn) as connection:
         listed = list_tokens(connection)
     if as_json:
@@ -73,8 +113,8 @@ def list_command(dsn: str, as_json: bool) -> None:
         deployment = f"{token.namespace}/{token.service}/{token.environment}"
         expires = f"expires {token.expires_at:%Y-%m-%d}" if token.expires_at else "never expires"
         click.echo(
-            f"{token.token_id}  {token.state:8}  {token.name}  {deployment}  "
-            f"made {token.created_at:%Y-%m-%d}  {expires}"
+            f"{token.token_id}  {token.used_for:7}  {token.state:8}  {token.name}  {deployment}  "
+            f"made {token.created_at:%Y-%m-%d}  {expires}  {' '.join(token.scopes)}".rstrip()
         )
 
 

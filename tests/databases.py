@@ -23,7 +23,7 @@ from tests.span_rows import SHOP
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-READ_MODEL = ("tasks", "runs", "run_ends", "groups", "streams", "workers")
+READ_MODEL = ("tasks", "runs", "run_ends", "groups", "streams", "workers", "task_actions")
 
 
 @dataclass(frozen=True)

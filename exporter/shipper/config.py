@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from celerytrail.exporter.deployment import Deployment
+from celerytrail.exporter.key_files import KeyFileError, read_psk, read_public_key
 from celerytrail.exporter.sealed import KEY_BYTES, SealedError, wrap_data_key
 from celerytrail.exporter.shipper.data_keys import SealingKeys
-from celerytrail.exporter.shipper.errors import ConfigError, KeyFileError
-from celerytrail.exporter.shipper.key_files import read_psk, read_public_key
+from celerytrail.exporter.shipper.errors import ConfigError
 from celerytrail.exporter.shipper.otlp_settings import LOGS, TRACES, Endpoint, endpoint_of
 from celerytrail.exporter.shipper.payload import DEFAULT_BODY_BYTES, MAX_CONTAINER_BYTES
 from celerytrail.exporter.shipper.redaction import Rules

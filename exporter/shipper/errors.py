@@ -11,10 +11,6 @@ class ConfigError(ShipperError):
     """A setting is missing, malformed or contradicts another; the message names the variable."""
 
 
-class KeyFileError(ShipperError):
-    """A key file cannot be read, written, or does not hold the key it should."""
-
-
 class DeliveryError(ShipperError):
     """A request did not come through."""
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from celerytrail.exporter.sealed import SealedError, key_id
-from celerytrail.exporter.shipper.errors import KeyFileError
-from celerytrail.exporter.shipper.key_files import (
+from celerytrail.exporter.key_files import (
     PRIVATE_FILE,
     PSK_FILE,
     PUBLIC_FILE,
+    KeyFileError,
     generate,
     read_private_key,
     read_public_key,
 )
+from celerytrail.exporter.sealed import SealedError, key_id
 
 
 @click.group()

@@ -1,5 +1,5 @@
 -- Creates the actions of operators: a table of their own in the same chain, written by one function only.
--- Safe: a new table.
+-- Safe: new tables.
 
 SET LOCAL ROLE celerytrail_owner;
 
@@ -7,7 +7,7 @@ CREATE TABLE celerytrail.actions (
     action_id uuid PRIMARY KEY,
     intent_id uuid,
     action_time timestamptz NOT NULL,
-    phase text NOT NULL CHECK (phase IN ('intent', 'outcome', 'refused', 'done')),
+    phase text NOT NULL CHECK (phase IN ('intent', 'progress', 'outcome', 'refused', 'done')),
     verb text NOT NULL CHECK (verb <> ''),
     actor text NOT NULL CHECK (actor <> ''),
     actor_kind text NOT NULL CHECK (actor_kind <> ''),
@@ -18,13 +18,13 @@ CREATE TABLE celerytrail.actions (
     request_id text,
     target json,
     detail json,
-    -- What an operator wrote is user data: the words are a payload, this is the commitment to it.
+    -- What an operator wrote is user data: the words are in action_reasons, this is the commitment to them.
     reason_commitment bytea,
     recorded_by text NOT NULL,
     batch_id int8 NOT NULL DEFAULT currval('celerytrail.batch_seq')
 );
 COMMENT ON TABLE celerytrail.actions IS
-    'Who did what: the intent before anything happens, the outcome after, refusals, erasures, retention. Blocks of kind 2.';
+    'Who did what: the intent before anything happens, progress, the outcome after, refusals, erasures, retention. Blocks of kind 2.';
 CREATE INDEX actions_time ON celerytrail.actions (action_time);
 CREATE INDEX actions_intent ON celerytrail.actions (intent_id) WHERE intent_id IS NOT NULL;
 CREATE INDEX actions_batch ON celerytrail.actions (batch_id);
@@ -131,6 +131,19 @@ DECLARE
     now_utc timestamptz := clock_timestamp();
     today date := (now_utc AT TIME ZONE 'UTC')::date;
 BEGIN
+    -- Kept for ever, so bounded here, whoever calls. greatest() passes over what is NULL.
+    IF greatest(octet_length(target::text), octet_length(detail::text)) > 1048576 THEN
+        RAISE EXCEPTION 'celerytrail: target and detail of an action have at most 1048576 bytes each'
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF greatest(
+        octet_length(verb), octet_length(actor), octet_length(actor_kind), octet_length(role),
+        octet_length(namespace), octet_length(service), octet_length(environment),
+        octet_length(request_id)
+    ) > 512 THEN
+        RAISE EXCEPTION 'celerytrail: verb, actor, role, deployment and request id of an action have at most 512 bytes each'
+            USING ERRCODE = 'CT007';
+    END IF;
     PERFORM celerytrail.ensure_partitions(today, today);
     INSERT INTO celerytrail.actions (
         action_id, intent_id, action_time, phase, verb, actor, actor_kind, role, namespace, service,
@@ -147,9 +160,34 @@ END
 $$;
 COMMENT ON FUNCTION celerytrail.append_action(
     uuid, text, text, text, text, text, text, text, text, text, json, json, uuid, bytea
-) IS 'Writes one action row into the chain and returns the time that the database gave it.';
+) IS 'Writes one action row into the chain and returns the time that the database gave it. Raises CT007 for what is too large.';
 GRANT EXECUTE ON FUNCTION celerytrail.append_action(
     uuid, text, text, text, text, text, text, text, text, text, json, json, uuid, bytea
 ) TO celerytrail_actions;
 GRANT SELECT ON celerytrail.actions
     TO celerytrail_actions, celerytrail_verifier, celerytrail_maintainer;
+
+-- Outside of the chain, so that it can be erased: without the salt nobody can guess at the words.
+CREATE TABLE celerytrail.action_reasons (
+    intent_id uuid PRIMARY KEY,
+    commitment bytea NOT NULL CHECK (octet_length(commitment) = 32),
+    salt bytea NOT NULL CHECK (octet_length(salt) = 32),
+    body text NOT NULL
+);
+COMMENT ON TABLE celerytrail.action_reasons IS
+    'Why somebody did something, in their words: user data. The intent in the chain carries the commitment, kind ''reason'' of exporter/commitment.py; deleting a row erases the words everywhere.';
+CREATE TRIGGER forbid_change BEFORE UPDATE ON celerytrail.action_reasons
+    FOR EACH ROW EXECUTE FUNCTION celerytrail.forbid();
+ALTER TABLE celerytrail.action_reasons ENABLE ALWAYS TRIGGER forbid_change;
+
+CREATE VIEW celerytrail.shown_reasons AS
+SELECT r.intent_id, r.body AS reason
+FROM celerytrail.action_reasons r
+JOIN celerytrail.actions a ON a.action_id = r.intent_id AND a.reason_commitment = r.commitment
+CROSS JOIN LATERAL (SELECT convert_to(r.body, 'UTF8')) AS b (bytes)
+WHERE r.commitment = sha256(
+    'celerytrail/commit/v1'::bytea || '\x00'::bytea || '\x06'::bytea || 'reason'::bytea
+    || int8send(octet_length(b.bytes)) || r.salt || b.bytes
+);
+COMMENT ON VIEW celerytrail.shown_reasons IS
+    'The reasons that are what their intent in the chain commits to. One that was put in the place of another is not shown.';

@@ -12,7 +12,7 @@ CREATE TABLE celerytrail.steps (
     ends bool NOT NULL,
     event text NOT NULL
 );
-COMMENT ON TABLE celerytrail.steps IS 'The table STEPS of exporter/attributes.py; a test compares them.';
+COMMENT ON TABLE celerytrail.steps IS 'The tables STEPS and ACTION_STEPS of exporter/attributes.py; a test compares them.';
 INSERT INTO celerytrail.steps (code, step, subject, rank, state, ends, event) VALUES
     (1, 'sent', 'task', 10, 'sent', false, 'task-sent'),
     (2, 'send_failed', 'task', 15, 'send_failed', true, 'task-send-failed'),
@@ -29,6 +29,7 @@ INSERT INTO celerytrail.steps (code, step, subject, rank, state, ends, event) VA
     (13, 'revoked', 'task', 62, 'revoked', true, 'task-revoked'),
     (14, 'failed', 'task', 70, 'failed', true, 'task-failed'),
     (15, 'succeeded', 'task', 72, 'succeeded', true, 'task-succeeded'),
+    (20, 'purged', 'task', 58, 'purged', true, 'task-purged'),
     (30, 'group', 'group', 0, NULL, false, 'group-sent'),
     (40, 'worker_ready', 'worker', 0, 'online', false, 'worker-online'),
     (41, 'worker_stopping', 'worker', 1, 'stopping', false, 'worker-stopping'),
@@ -98,7 +99,7 @@ CREATE TABLE celerytrail.tasks (
     updated_at timestamptz,
     PRIMARY KEY (task_id, namespace, service, environment)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE celerytrail.tasks IS 'The current state of each task. Derived from spans; no user data.';
+COMMENT ON TABLE celerytrail.tasks IS 'The current state of each task. Derived from spans and from purges among the actions; no user data.';
 CREATE INDEX tasks_updated ON celerytrail.tasks (updated_at);
 CREATE INDEX tasks_name ON celerytrail.tasks (task_name, updated_at);
 CREATE INDEX tasks_state ON celerytrail.tasks (state, updated_at);
@@ -231,6 +232,29 @@ CREATE TABLE celerytrail.workers (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE celerytrail.workers IS 'What each worker node last said of itself. Derived from spans.';
 
+CREATE TABLE celerytrail.task_actions (
+    action_id uuid NOT NULL,
+    task_id text NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    intent_id uuid,
+    action_time timestamptz NOT NULL,
+    verb text NOT NULL,
+    phase text NOT NULL,
+    result text,
+    new_task_id text,
+    actor text NOT NULL,
+    PRIMARY KEY (action_id, task_id)
+);
+COMMENT ON TABLE celerytrail.task_actions IS
+    'Which action named which task, and what became of it. Derived from actions.';
+CREATE INDEX task_actions_task ON celerytrail.task_actions (task_id, action_time);
+CREATE INDEX task_actions_sent ON celerytrail.task_actions (task_id, action_time)
+    WHERE new_task_id IS NOT NULL AND result = 'sent';
+CREATE INDEX task_actions_new ON celerytrail.task_actions (new_task_id)
+    WHERE new_task_id IS NOT NULL AND result = 'sent';
+
 GRANT SELECT ON celerytrail.steps
     TO celerytrail_sink, celerytrail_actions, celerytrail_verifier, celerytrail_maintainer;
 GRANT SELECT, INSERT, UPDATE ON
@@ -239,7 +263,7 @@ GRANT SELECT, INSERT, UPDATE ON
 TO celerytrail_sink;
 GRANT SELECT ON
     celerytrail.tasks, celerytrail.runs, celerytrail.run_ends, celerytrail.groups,
-    celerytrail.streams, celerytrail.workers
+    celerytrail.streams, celerytrail.workers, celerytrail.task_actions
 TO celerytrail_actions, celerytrail_verifier, celerytrail_maintainer;
 
 -- Lets the sink tell a double from an equivocation without letting it read the ledger.

@@ -1,7 +1,11 @@
--- Creates what Grafana may read: security barrier views, fully qualified, in a schema of their own.
+-- Creates what Grafana may read: views, fully qualified, in a schema of their own.
 -- Safe: new views only.
 
 SET LOCAL ROLE celerytrail_owner;
+
+-- A barrier keeps what a view leaves out from conditions of the reader. It also keeps ORDER BY and LIMIT
+-- out: every column of every row is computed before the newest few are taken. So tasks, actions and
+-- task_actions, which show every row and look things up for each, have none: there is nothing behind it.
 
 -- A payload as text; never a sealed body, never a salt.
 CREATE VIEW celerytrail_views.payloads WITH (security_barrier = true) AS
@@ -11,7 +15,7 @@ SELECT
 FROM celerytrail.payloads p
 WHERE p.kind <> 'body';
 
-CREATE VIEW celerytrail_views.tasks WITH (security_barrier = true) AS
+CREATE VIEW celerytrail_views.tasks WITH (security_barrier = false) AS
 SELECT
     t.namespace, t.service, t.environment, t.task_id, t.task_name, t.state, t.inferred, t.queue,
     t.worker, t.retries, t.attempts, t.root_id, t.parent_id, t.group_id, t.root_group_id,
@@ -28,7 +32,29 @@ SELECT
     payload_kwargs.content AS kwargs,
     payload_exception.content AS exception,
     payload_traceback.content AS traceback,
-    payload_result.content AS result
+    payload_result.content AS result,
+    (
+        SELECT a.new_task_id
+        FROM celerytrail.task_actions a
+        WHERE a.task_id = t.task_id AND a.new_task_id IS NOT NULL AND a.result = 'sent'
+          AND (a.namespace, a.service, a.environment) = (t.namespace, t.service, t.environment)
+        ORDER BY a.action_time DESC, a.action_id DESC
+        LIMIT 1
+    ) AS retried_as,
+    (
+        SELECT max(a.action_time)
+        FROM celerytrail.task_actions a
+        WHERE a.task_id = t.task_id AND a.new_task_id IS NOT NULL AND a.result = 'sent'
+          AND (a.namespace, a.service, a.environment) = (t.namespace, t.service, t.environment)
+    ) AS retried_at,
+    (
+        SELECT a.task_id
+        FROM celerytrail.task_actions a
+        WHERE a.new_task_id = t.task_id AND a.result = 'sent'
+          AND (a.namespace, a.service, a.environment) = (t.namespace, t.service, t.environment)
+        ORDER BY a.action_time, a.action_id
+        LIMIT 1
+    ) AS retry_of
 FROM celerytrail.tasks t
 CROSS JOIN LATERAL (SELECT (
     SELECT convert_from(p.body, 'UTF8') FROM celerytrail.payloads p
@@ -160,12 +186,24 @@ SELECT h.chain, h.n, encode(h.hash, 'hex') AS hash, h.linked_at, l.ledger_id, l.
 FROM celerytrail.chain_head h
 CROSS JOIN celerytrail.ledger l;
 
-CREATE VIEW celerytrail_views.actions WITH (security_barrier = true) AS
+CREATE VIEW celerytrail_views.actions WITH (security_barrier = false) AS
 SELECT
     a.action_time, a.action_id, a.intent_id, a.phase, a.verb, a.actor, a.actor_kind, a.role,
     a.namespace, a.service, a.environment, a.request_id, a.target, a.detail, a.recorded_by,
-    a.batch_id
+    a.batch_id,
+    (
+        SELECT r.reason FROM celerytrail.shown_reasons r WHERE r.intent_id = a.intent_id
+    ) AS reason
 FROM celerytrail.actions a;
+
+CREATE VIEW celerytrail_views.task_actions WITH (security_barrier = false) AS
+SELECT
+    a.namespace, a.service, a.environment, a.task_id, a.action_time, a.verb, a.phase, a.result,
+    a.new_task_id, a.actor, a.intent_id,
+    (
+        SELECT r.reason FROM celerytrail.shown_reasons r WHERE r.intent_id = a.intent_id
+    ) AS reason
+FROM celerytrail.task_actions a;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA celerytrail_views
     TO celerytrail_grafana, celerytrail_verifier, celerytrail_maintainer;

@@ -22,6 +22,8 @@ FROM (VALUES
     ('lock_timeout', '5s', false),
     ('idle_in_transaction_session_timeout', '10s', false),
     ('work_mem', '16MB', false),
+    -- Compiling a dashboard's query takes longer than running it.
+    ('jit', 'off', false),
     -- Only a superuser may set this one, so a session cannot raise it either.
     ('temp_file_limit', '1GB', true)
 ) AS s (setting, value, needs_superuser)

@@ -173,7 +173,9 @@ BEGIN
     SELECT format('view %s has no security barrier', c.oid::regclass)
     FROM pg_class c
     WHERE c.relnamespace = 'celerytrail_views'::regnamespace AND c.relkind = 'v'
-      AND NOT coalesce(c.reloptions, '{}') @> ARRAY['security_barrier=true'];
+      AND NOT coalesce(c.reloptions, '{}') @> ARRAY['security_barrier=true']
+      -- They show every row: see where they are made.
+      AND c.relname NOT IN ('tasks', 'actions', 'task_actions');
 
     RETURN QUERY
     SELECT format('celerytrail_grafana may read %s', c.oid::regclass)

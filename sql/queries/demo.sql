@@ -34,7 +34,7 @@ ORDER BY t.runtime_us DESC
 LIMIT %(rows)s
 
 -- name: failures
-SELECT t.task_name, t.exception_class, t.exception, t.root_id, root.task_name AS root_name, t.finished_at
+SELECT t.task_id, t.task_name, t.exception_class, t.exception, t.root_id, root.task_name AS root_name, t.finished_at
 FROM celerytrail_views.tasks t
 LEFT JOIN celerytrail_views.tasks root
     ON root.task_id = t.root_id

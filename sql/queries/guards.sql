@@ -30,6 +30,7 @@ WITH guarded AS (
         ('ledger', 'forbid_truncate', 'forbid', 'BEFORE TRUNCATE STATEMENT'),
         ('actions', 'begin_batch_2', 'next_batch', 'BEFORE INSERT STATEMENT'),
         ('actions', 'seal', 'seal_actions', 'AFTER INSERT STATEMENT'),
+        ('actions', 'project', 'project_new_actions', 'AFTER INSERT STATEMENT'),
         ('actions', 'forbid_change', 'forbid', 'BEFORE DELETE UPDATE ROW'),
         ('actions', 'forbid_truncate', 'forbid', 'BEFORE TRUNCATE STATEMENT')
 ), present AS (

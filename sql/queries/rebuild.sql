@@ -1,7 +1,8 @@
 -- name: begin
--- The sink's transactions begin with these tables, so they wait here and not half way.
+-- The sink's transactions begin with these tables, so they wait here and not half way; those of the
+-- action API come to the first of them before the others.
 LOCK TABLE
-    celerytrail.streams, celerytrail.tasks, celerytrail.runs, celerytrail.run_ends,
+    celerytrail.task_actions, celerytrail.streams, celerytrail.tasks, celerytrail.runs, celerytrail.run_ends,
     celerytrail.groups, celerytrail.workers
 IN EXCLUSIVE MODE;
 DELETE FROM celerytrail.tasks;
@@ -9,6 +10,7 @@ DELETE FROM celerytrail.runs;
 DELETE FROM celerytrail.run_ends;
 DELETE FROM celerytrail.groups;
 DELETE FROM celerytrail.workers;
+DELETE FROM celerytrail.task_actions;
 -- Numbers of events that retention dropped are nowhere else: without them every such event would be
 -- missing, and new when it comes again. Then streams stay, and what is left is added to them.
 DELETE FROM celerytrail.streams s
@@ -106,6 +108,10 @@ ON CONFLICT DO NOTHING;
 
 -- name: next
 TRUNCATE pg_temp.staged_spans;
+
+-- name: actions
+-- What operators did, which nothing in the spans tells.
+SELECT celerytrail.project_actions((SELECT array_agg(a.action_id) FROM celerytrail.actions a));
 
 -- name: end
 DROP TABLE pg_temp.staged_spans;

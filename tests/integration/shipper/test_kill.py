@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from celerytrail.exporter.commitment import commit
-from celerytrail.exporter.sealed import Binding, open_container
-from celerytrail.exporter.shipper.key_files import (
+from celerytrail.exporter.key_files import (
     PRIVATE_FILE,
     PSK_FILE,
     PUBLIC_FILE,
@@ -16,6 +15,7 @@ from celerytrail.exporter.shipper.key_files import (
     read_private_key,
     read_psk,
 )
+from celerytrail.exporter.sealed import Binding, open_container
 from tests.integration.shipper.receiver import CUT_AFTER_TAKING, OtlpReceiver, attributes
 from tests.integration.shipper.shippers import ship_once, shipping
 from tests.integration.shipper.test_shipping import check_complete

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from celerytrail.exporter.agent import config as agent_config
+from celerytrail.exporter.key_files import PSK_FILE, PUBLIC_FILE, generate
 from celerytrail.exporter.shipper.config import ShipperConfig
 from celerytrail.exporter.shipper.errors import ConfigError
-from celerytrail.exporter.shipper.key_files import PSK_FILE, PUBLIC_FILE, generate
 
 URL = {"CELERYTRAIL_ENDPOINT": "http://sink:4318", "CELERYTRAIL_SPOOL_DIR": "/spool"}
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from celerytrail.exporter.sealed import key_id
-from celerytrail.exporter.shipper.errors import KeyFileError
-from celerytrail.exporter.shipper.key_files import (
+from celerytrail.exporter.key_files import (
     PRIVATE_FILE,
     PSK_FILE,
     PUBLIC_FILE,
+    KeyFileError,
     read_private_key,
     read_psk,
     read_public_key,
 )
+from celerytrail.exporter.sealed import key_id
 from celerytrail.exporter.shipper.keys_command import keys
 
 

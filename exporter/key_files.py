@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celerytrail.exporter.sealed import KEY_BYTES, SealingUnavailable
-from celerytrail.exporter.shipper.errors import KeyFileError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -23,6 +22,10 @@ PRIVATE_FILE = "seal-private.pem"
 PSK_FILE = "seal-psk"
 
 _MISSING = "sealing needs the package cryptography, 47 or newer: pip install 'celerytrail[seal]'"
+
+
+class KeyFileError(Exception):
+    """A key file cannot be read, written, or does not hold the key it should; no key is quoted."""
 
 
 def generate(directory: Path) -> bytes:
