@@ -1,0 +1,167 @@
+"""Retry chord against real workers, of the newest and of the oldest Celery."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from celerytrail.action_api.errors import Refused
+from celerytrail.exporter.deployment import Deployment
+from tests.integration.action_api.acting import ALICE, INCLUDE, Acting, Replica
+from tests.waiting import wait_until
+
+pytest_plugins = ["tests.integration.action_api.action_fixtures"]
+
+
+@pytest.fixture(params=["newest", "5.2"])
+def any_celery(request: pytest.FixtureRequest) -> Acting:
+    """Workers and publishers of the newest Celery, sealing, and of the oldest, not sealing."""
+    name = "acting"
+    python: str | None = sys.executable
+    if request.param == "5.2":
+        python = os.environ.get("CELERYTRAIL_TEST_CELERY52_PYTHON")
+        if not python:
+            pytest.skip("CELERYTRAIL_TEST_CELERY52_PYTHON names no interpreter with Celery 5.2")
+    else:
+        name = "sealing"
+    made: Acting = request.getfixturevalue(name)
+    made.pipeline.python = str(python)
+    return made
+
+
+def wait_for_group(acting: Acting, group_id: str, count: int, *states: str) -> list[dict[str, Any]]:
+    def there() -> list[dict[str, Any]] | None:
+        rows = acting.pipeline.rows(
+            "SELECT * FROM celerytrail_views.tasks WHERE group_id = %s", group_id
+        )
+        ended = [row for row in rows if row["state"] in states]
+        return rows if len(ended) >= count else None
+
+    return wait_until(there, f"{count} tasks of group {group_id} are {states}", 90)  # type: ignore[return-value]
+
+
+def test_a_chord_of_20_with_2_failures_runs_again_as_a_whole(any_celery: Acting) -> None:
+    acting = any_celery
+    acting.pipeline.start_worker(*INCLUDE)
+    sealed = not acting.settings.allow_plain
+    acting.break_numbers(3, 11)
+    sent = acting.publish(
+        {
+            "chord": [
+                {
+                    "task": "moody.pay",
+                    "args": [number],
+                    "kwargs": {"password": f"s3cret{number}"} if sealed else {},
+                }
+                for number in range(20)
+            ],
+            "body": {"task": "moody.total"},
+        }
+    )
+    old_headers, old_group, old_body = sent["members"], sent["group"], sent["id"]
+    wait_for_group(acting, old_group, 20, "succeeded", "failed")
+    acting.break_numbers()
+
+    with acting.replica() as api:
+        plan = api.verbs["retry-chord"].plan(request(group_id=old_group))
+        preview = api.verbs["retry-chord"].preview(plan)
+        assert (preview["members"], preview["succeeded"], preview["failed"]) == (20, 18, 2)
+        assert preview["body"] == {"task_id": old_body, "task_name": "moody.total"}
+
+        with pytest.raises(Refused) as refused:
+            api.do("retry-chord", group_id=old_group, seen_members="7")
+        assert refused.value.code == "members_changed"
+
+        done = api.do("retry-chord", group_id=old_group, seen_members="20")
+        assert done.outcome.state == "succeeded", done
+        new = {task.task_id: task.new_task_id for task in done.outcome.tasks}
+        assert set(new) == {*old_headers, old_body}
+        assert len({*new.values(), *new}) == 42
+
+        body = acting.wait_for(str(new[old_body]), "succeeded")
+        rows = wait_for_group(acting, done.outcome.detail["group_id"], 20, "succeeded")
+        assert {row["task_id"] for row in rows} - {body["task_id"]} == {
+            new[old] for old in old_headers
+        }
+        (ran,) = acting.ran(body["task_id"])
+        assert sorted(ran["args"][0]) == list(range(20))
+        for number, old in enumerate(old_headers):
+            (header,) = acting.ran(str(new[old]))
+            assert header["args"] == [number]
+            assert header["kwargs"] == {"password": f"s3cret{number}" if sealed else None}
+            assert acting.task(old)["retried_as"] == new[old]  # type: ignore[index]
+        phases = [row["phase"] for row in acting.actions(done.action_id)]
+        assert phases == ["intent", "progress", "outcome"]
+
+        again = api.do("retry-chord", group_id=old_group)
+        assert again.duplicate
+
+
+def test_chains_in_the_header_and_a_chain_as_body_come_again(any_celery: Acting) -> None:
+    acting = any_celery
+    acting.pipeline.start_worker(*INCLUDE)
+    acting.break_numbers(2)
+    sent = acting.publish(
+        {
+            "chord": [
+                {"chain": [{"task": "moody.pay", "args": [1]}, {"task": "moody.echo"}]},
+                {"chain": [{"task": "moody.pay", "args": [2]}, {"task": "moody.echo"}]},
+                {"task": "moody.pay", "args": [3]},
+            ],
+            "body": {"chain": [{"task": "moody.total"}, {"task": "moody.echo"}]},
+        }
+    )
+    wait_for_group(acting, sent["group"], 3, "succeeded", "failed")
+    acting.break_numbers()
+    with acting.replica() as api:
+        done = wait_until(lambda: try_again(api, sent["group"]), "every member has ended", 60)
+        assert done.outcome.state == "succeeded", done
+        last = acting.wait_for(str(done.outcome.detail["body_task_id"]), "succeeded")
+        assert last["task_name"] == "moody.echo"
+        (ran,) = acting.ran(last["task_id"])
+        assert ran["args"] == [6]
+
+
+def test_a_plain_group_comes_again_and_a_chord_without_a_result_backend_does_not(
+    acting: Acting,
+) -> None:
+    acting.pipeline.start_worker(*INCLUDE)
+    sent = acting.publish(
+        {"group": [{"task": "moody.echo", "args": [number]} for number in range(3)]}
+    )
+    chord = acting.publish(
+        {"chord": [{"task": "moody.pay", "args": [1]}], "body": {"task": "moody.total"}}
+    )
+    wait_for_group(acting, sent["group"], 3, "succeeded")
+    acting.wait_for(chord["id"], "succeeded")
+    with acting.with_settings(result_backend=None).replica() as api:
+        done = api.do("retry-chord", group_id=sent["group"])
+        assert done.outcome.detail["kind"] == "group"
+        wait_for_group(acting, done.outcome.detail["group_id"], 3, "succeeded")
+        members = wait_for_group(acting, chord["group"], 1, "succeeded")
+        assert members
+        with pytest.raises(Refused) as refused:
+            api.do("retry-chord", group_id=chord["group"])
+    assert refused.value.code == "no_result_backend"
+    assert "result_backend" in str(refused.value)
+
+
+def request(**parameters: str) -> Any:
+    from celerytrail.action_api.action import ActionRequest
+
+    return ActionRequest(
+        "retry-chord", Deployment("shop", "orders", "test"), parameters, ALICE, "request"
+    )
+
+
+def try_again(api: Replica, group_id: str) -> Any:
+    """Retry as soon as the ledger has the end of every member."""
+    try:
+        return api.do("retry-chord", group_id=group_id)
+    except Refused as exc:
+        if exc.code != "still_running":
+            raise
+        return None
