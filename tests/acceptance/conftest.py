@@ -11,6 +11,7 @@ import pytest
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
+from tests.acceptance.control_room import ControlRoom, control_room
 from tests.acceptance.pipeline import Pipeline
 
 
@@ -38,3 +39,17 @@ def any_celery(request: pytest.FixtureRequest, pipeline: Pipeline) -> Pipeline:
     else:
         pipeline.python = sys.executable
     return pipeline
+
+
+@pytest.fixture
+def room(pipeline: Pipeline, valkey: EmbeddedValkey) -> Iterator[ControlRoom]:
+    """The pipeline, an action API, and a Grafana that stands in; bodies are sealed."""
+    with control_room(pipeline, valkey) as made:
+        yield made
+
+
+@pytest.fixture
+def unsealed_room(pipeline: Pipeline, valkey: EmbeddedValkey) -> Iterator[ControlRoom]:
+    """The same, of a deployment without keys."""
+    with control_room(pipeline, valkey, sealed=False) as made:
+        yield made

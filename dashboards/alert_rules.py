@@ -1,0 +1,100 @@
+"""The alert rules: what each asks the database, where it leads, what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RUNBOOK = "docs/alerts.md"
+"""Where the runbook is when nobody says better: in the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """One rule over ``queries/alerts/<query>.sql``.
+
+    Each row of the query is an alert of its own: its one numeric column is compared with 0, its
+    other columns are the labels. ``panel`` is (name of the dashboard's file, title of the panel)
+    that the alert leads to; ``dashboard`` an address below Grafana's that may name labels. ``waits``
+    is for how long a row must be there, as a Prometheus duration.
+    """
+
+    uid: str
+    title: str
+    query: str
+    panel: tuple[str, str]
+    dashboard: str
+    waits: str
+    severity: str
+    summary: str
+    description: str
+
+    @property
+    def anchor(self) -> str:
+        """Return the anchor of the rule's section in the runbook."""
+        return self.title.lower().replace(" ", "-")
+
+
+_WORKFLOW = "/d/celerytrail-workflow?var-workflow_id={{ $labels.workflow_id }}&from=now-24h&to=now"
+
+ALERT_RULES: tuple[AlertRule, ...] = (
+    AlertRule(
+        uid="celerytrail-root-group-failed",
+        title="Root group failed",
+        query="root_group_failed",
+        panel=("workflow", "Workflow"),
+        dashboard=_WORKFLOW,
+        waits="0s",
+        severity="critical",
+        summary=(
+            "{{ $labels.kind }} {{ $labels.workflow }} failed at {{ $labels.culprit }} "
+            "({{ $labels.culprit_exception }})"
+        ),
+        description=(
+            "{{ $values.A }} tasks of {{ $labels.kind }} {{ $labels.workflow_id }} failed; the first was "
+            "{{ $labels.culprit }} {{ $labels.culprit_id }}. Nobody has retried it. It stays until all that failed "
+            "is retried or ended by an operator, or is a day old."
+        ),
+    ),
+    AlertRule(
+        uid="celerytrail-body-never-ran",
+        title="Chord body never ran",
+        query="body_never_ran",
+        panel=("workflow", "Its groups and chords"),
+        dashboard=_WORKFLOW,
+        waits="0s",
+        severity="critical",
+        summary="The body of {{ $labels.workflow }} never ran",
+        description=(
+            "All headers of a chord in {{ $labels.workflow_id }} ended well more than a minute ago, and its body "
+            "was never sent: nothing failed, and nothing will happen."
+        ),
+    ),
+    AlertRule(
+        uid="celerytrail-events-missing",
+        title="Events missing",
+        query="events_missing",
+        panel=("audit", "Processes with events missing, or gone without a goodbye"),
+        dashboard="/d/celerytrail-audit?from=now-24h&to=now",
+        waits="5m",
+        severity="warning",
+        summary="{{ $values.A }} events of {{ $labels.worker }} ({{ $labels.process_kind }}) are missing",
+        description=(
+            "Processes of {{ $labels.namespace }}/{{ $labels.service }}/{{ $labels.environment }} on "
+            "{{ $labels.host }} numbered events that are not in the ledger, or said that they dropped some."
+        ),
+    ),
+    AlertRule(
+        uid="celerytrail-chain-not-verified",
+        title="Chain broken or unverified",
+        query="chain_not_verified",
+        panel=("audit", "Chains"),
+        dashboard="/d/celerytrail-audit?from=now-24h&to=now",
+        waits="1m",
+        severity="critical",
+        summary="Chain {{ $labels.chain }}: {{ $labels.reason }}",
+        description=(
+            "The ledger's chain {{ $labels.chain }} is {{ $labels.reason }}. Until a full verification finds it "
+            "in order, what the dashboards show may not be what happened."
+        ),
+    ),
+)

@@ -1,0 +1,29 @@
+-- One row a group, chord or chain that failed and that nobody saw to: by its state, for as long as its newest failure is not
+-- older than a day. The number is how many of its tasks failed.
+SELECT
+    w.workflow_id,
+    w.kind,
+    w.name AS workflow,
+    w.culprit_task_name AS culprit,
+    w.culprit_task_id AS culprit_id,
+    coalesce(w.culprit_exception_class, 'none') AS culprit_exception,
+    w.namespace,
+    w.service,
+    w.environment,
+    w.failed::float8 AS failed
+FROM celerytrail_views.workflows w
+-- The views of workflows are reached by the id of the workflow.
+WHERE w.workflow_id = ANY (ARRAY(
+    SELECT m.workflow_id
+    FROM celerytrail_views.workflow_members m
+    WHERE m.state NOT IN ('sent', 'received', 'started', 'retried', 'succeeded', 'ignored')
+      AND m.finished_at > now() - interval '24 hours'
+    GROUP BY m.workflow_id
+    ORDER BY max(m.finished_at) DESC
+    LIMIT 2000
+))
+  AND w.kind IN ('group', 'chord', 'chain')
+  AND w.state IN ('failed', 'partially failed')
+  AND w.needs_attention
+ORDER BY w.finished_at DESC NULLS LAST, w.workflow_id
+LIMIT 500

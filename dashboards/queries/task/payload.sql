@@ -1,0 +1,32 @@
+-- Arguments, exception and result: redacted where they arose, and erasable. Texts are shown without their JSON escapes.
+SELECT
+    p.what,
+    CASE
+        WHEN p.content LIKE '"%"' THEN replace(
+            replace(
+                replace(
+                    replace(substr(p.content, 2, length(p.content) - 2), '\\', E'\x01'),
+                    '\n', E'\n'
+                ),
+                '\"', '"'
+            ),
+            E'\x01', '\'
+        )
+        ELSE p.content
+    END AS content
+FROM (
+    SELECT v.args, v.kwargs, v.exception, v.result
+    FROM celerytrail_views.tasks v
+    WHERE v.task_id = ${task_id:sqlstring}
+      AND
+      -- include: deployment_filter as v
+    ORDER BY v.updated_at DESC
+    LIMIT 1
+) AS t
+CROSS JOIN LATERAL (
+    VALUES
+        (1, 'args', t.args), (2, 'kwargs', t.kwargs), (3, 'exception', t.exception),
+        (4, 'result', t.result)
+) AS p (place, what, content)
+WHERE p.content IS NOT NULL
+ORDER BY p.place

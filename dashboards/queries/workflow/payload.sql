@@ -1,0 +1,37 @@
+-- Exception and arguments of the task that failed first: redacted where they arose, and erasable. Texts are shown without their JSON escapes.
+SELECT
+    p.what,
+    CASE
+        WHEN p.content LIKE '"%"' THEN replace(
+            replace(
+                replace(
+                    replace(substr(p.content, 2, length(p.content) - 2), '\\', E'\x01'),
+                    '\n', E'\n'
+                ),
+                '\"', '"'
+            ),
+            E'\x01', '\'
+        )
+        ELSE p.content
+    END AS content
+FROM (
+    SELECT v.args, v.kwargs, v.exception
+    FROM celerytrail_views.tasks v
+    WHERE v.task_id = ANY (ARRAY(
+        SELECT w.culprit_task_id
+        FROM celerytrail_views.workflows w
+        WHERE w.workflow_id = ${workflow_id:sqlstring}
+          AND
+          -- include: deployment_filter as w
+    ))
+      AND
+      -- include: deployment_filter as v
+    ORDER BY v.updated_at DESC
+    LIMIT 1
+) AS t
+CROSS JOIN LATERAL (
+    VALUES
+        (1, 'exception', t.exception), (2, 'args', t.args), (3, 'kwargs', t.kwargs)
+) AS p (place, what, content)
+WHERE p.content IS NOT NULL
+ORDER BY p.place
