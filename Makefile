@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 
 ARGS ?=
 
-.PHONY: help venv venv-celery52 demo test test-fast lint format types generate verify-generated bench constraints clean
+.PHONY: help venv venv-celery52 demo test test-fast lint format types generate verify-generated dashboards plugin collector dashboard-pictures bench constraints clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ demo: venv ## See it work: real Postgres, broker, workers (ARGS="--once --json" 
 
 test: venv venv-celery52 ## Run all tests, on real servers (ARGS="-k name" for some of them)
 	@.ci/rabbitmq
+	@.ci/chromium
+	@provisioning/otel-collector/build --if-go
+	@provisioning/compose/build-loader --if-go
 	@echo "celerytrail: running the tests; real servers are started on free ports and stopped again" >&2
 	@CELERYTRAIL_TEST_CELERY52_PYTHON="$$( [ -x $(VENV_CELERY52)/bin/python ] && echo $(CURDIR)/$(VENV_CELERY52)/bin/python )" \
 		$(BIN)/pytest $(ARGS)
@@ -68,6 +71,24 @@ generate: venv ## Write the generated files: sql/schema.sql, sql/catalog.json
 
 verify-generated: venv ## Check that the generated files are what would be written
 	@$(BIN)/python -m celerytrail.examples.generated verify
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		$(BIN)/celerytrail dashboards build --check; \
+	else \
+		echo "left out: provisioning/grafana needs Python 3.11 or newer, as grafana-foundation-sdk does" >&2; \
+	fi
+	@.ci/plugin verify
+
+dashboards: venv ## Write the generated files of provisioning/grafana: dashboards, alert rules
+	@$(BIN)/celerytrail dashboards build
+
+plugin: ## Check and build Grafana's app plugin (needs Node.js; ACTION_API_URL=http://host:port for another address)
+	@ACTION_API_URL="$(ACTION_API_URL)" .ci/plugin build
+
+collector: ## Build the OpenTelemetry Collector with the parts that we use (needs Go)
+	@provisioning/otel-collector/build
+
+dashboard-pictures: venv ## Draw the dashboards with the demo's data into docs/pictures (needs Node.js and Chromium)
+	@$(BIN)/python -m celerytrail.examples.pictures $(ARGS)
 
 bench: venv ## Measure what it costs: the agent beside others, the sink with and without chain
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -79,4 +100,5 @@ constraints: venv ## Resolve all dependencies again and write the constraints fi
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) $(VENV_CELERY52) build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	rm -rf dashboards/pictures/node_modules dashboards/pictures/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -136,4 +136,5 @@ def _answer(done: PerformedAction) -> dict[str, Any]:
         "duplicate": done.duplicate,
         "actor": done.actor,
         "tasks": done.outcome.tasks,
+        "new_group_id": done.outcome.detail.get("group_id"),
     }

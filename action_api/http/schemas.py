@@ -140,6 +140,10 @@ class ActionAnswer(Schema):
     )
     actor = fields.String(required=True)
     tasks = fields.List(fields.Nested(TaskResultAnswer), required=True)
+    new_group_id = fields.String(
+        allow_none=True,
+        metadata={"description": "The group that a chord or group was sent again as."},
+    )
 
 
 class PreviewAnswer(Schema):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -80,6 +81,8 @@ def demo(
             dsn=dsn,
             broker_url=broker_url,
             postgres_bin=postgres_bin,
+            grafana_url=os.environ.get("GRAFANA_URL"),
+            docker=shutil.which("docker") is not None,
         )
         code = _demo(options, once)
         if code == 1:

@@ -58,6 +58,11 @@ class DemoDatabase:
         return f"{parameters.get('host', 'the local socket')}, database {parameters.get('dbname')}"
 
     @property
+    def own_server(self) -> bool:
+        """Say whether the server is the demo's own: only there its roles are looked after."""
+        return self._server is not None
+
+    @property
     def administrator(self) -> str:
         """Return the address for whoever migrates."""
         return self._server.dsn(_NAME) if self._server is not None else str(self._given)

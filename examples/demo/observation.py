@@ -64,6 +64,7 @@ class Slow:
 class Failure:
     """One failed task, and the task that its workflow began with. ``exception`` is JSON text."""
 
+    task_id: str
     task_name: str
     exception_class: str | None
     exception: str | None

@@ -12,7 +12,8 @@ class DemoOptions:
 
     ``orders`` is how many the workload sends, None for a steady stream, one each ``every_seconds``.
     ``dsn``, ``broker_url`` and ``postgres_bin`` replace what is embedded. ``timeout_seconds``
-    bounds the wait until everything of a bounded run is stored.
+    bounds the wait until everything of a bounded run is stored. ``grafana_url`` and ``docker`` say
+    what there is to look at dashboards with.
     """
 
     directory: Path
@@ -23,3 +24,5 @@ class DemoOptions:
     dsn: str | None = None
     broker_url: str | None = None
     postgres_bin: str | None = None
+    grafana_url: str | None = None
+    docker: bool = False

@@ -41,12 +41,15 @@ class Recorder:
         self._token = ""
         # Kept outside the database: what a later verification is compared with.
         self._heads = directory / "heads.json"
+        self.keys = directory / "keys"
         self.spool = directory / "spool"
 
     def start(self) -> None:
-        """Migrate, make a token, start the sink, the verifier and the shipper."""
-        self._command("migrate", CELERYTRAIL_DSN=self._database.administrator)
-        made = self._command(
+        """Migrate, make keys and a token, start the sink, the verifier and the shipper."""
+        self.command("migrate", CELERYTRAIL_DSN=self._database.administrator)
+        if not self.keys.exists():
+            self.command("keys", "generate", "--out", str(self.keys))
+        made = self.command(
             "tokens",
             "create",
             "--name=demo",
@@ -84,6 +87,8 @@ class Recorder:
             "CELERYTRAIL_NAMESPACE": self._deployment.namespace,
             "CELERYTRAIL_SERVICE": self._deployment.service,
             "CELERYTRAIL_ENVIRONMENT": self._deployment.environment,
+            "CELERYTRAIL_SEAL_PUBLIC_KEY_FILE": str(self.keys / "seal-public.pem"),
+            "CELERYTRAIL_SEAL_PSK_FILE": str(self.keys / "seal-psk"),
             # The demo runs the shipper itself, so that it knows what to stop.
             "CELERYTRAIL_SHIPPER": "off",
             "CELERYTRAIL_DRAIN_SECONDS": _DRAIN_SECONDS,
@@ -119,7 +124,11 @@ class Recorder:
         )
         self._endpoint = f"http://127.0.0.1:{port_file.read_text().strip()}"
 
-    def _command(self, *arguments: str, **own_environment: str) -> str:
+    def command(self, *arguments: str, **own_environment: str) -> str:
+        """Run one ``celerytrail`` command to its end and return what it printed.
+
+        Raises DemoError with what it said when it fails.
+        """
         done = self._run(arguments, own_environment)
         if done.returncode != 0:
             raise DemoError(f"celerytrail {arguments[0]} failed:\n{done.stderr.strip()}")

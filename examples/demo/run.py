@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from uuid import uuid4
 
+from celerytrail.examples.demo.actions import Actions
 from celerytrail.examples.demo.database import DemoDatabase
 from celerytrail.examples.demo.errors import DemoError
 from celerytrail.examples.demo.observation import Observer
@@ -35,6 +36,7 @@ class Run:
         recorder: Recorder,
         shop: Shop,
         observer: Observer,
+        button: str,
     ) -> None:
         self._options = options
         self._say = say
@@ -42,6 +44,7 @@ class Run:
         self._recorder = recorder
         self.shop = shop
         self.observer = observer
+        self.button = button
 
     def start(self) -> None:
         """Start workers, beat and customers."""
@@ -143,8 +146,12 @@ def running(
             recorder.start()
             observer = Observer(stack.enter_context(database.connect()), deployment)
             settings = recorder.agent_settings()
+            actions = Actions(parts, database, recorder, options.directory, deployment)
+            actions.start(broker_url, result_backend)
+            for line in actions.told(options.grafana_url, docker=options.docker):
+                say(line)
             shop = Shop(parts, options.directory, broker_url, result_backend, settings)
-            run = Run(options, say, parts, recorder, shop, observer)
+            run = Run(options, say, parts, recorder, shop, observer, actions.button)
             run.start()
             yield run
         finally:

@@ -47,12 +47,17 @@ def rates(before: Observation | None, now: Observation) -> Rates:
     )
 
 
-def render(observation: Observation, sent: int, rate: Rates) -> RenderableType:
-    """Return the whole view. ``sent`` is how many tasks the workload wrote down."""
+def render(observation: Observation, sent: int, rate: Rates, button: str = "") -> RenderableType:
+    """Return the whole view.
+
+    ``sent`` is how many tasks the workload wrote down, ``button`` the command that sends a task
+    again when its id is put after it.
+    """
     tables = [slowest_table(observation), failures_table(observation)]
     # The longest last: a small terminal cuts the end off.
     return Group(
         headline(observation, sent, rate),
+        button_line(observation, button),
         Columns(tables, padding=(0, 3)),
         Text(),
         states_table(observation),
@@ -85,6 +90,14 @@ def chain_line(observation: Observation) -> tuple[str | tuple[str, str], ...]:
         (f"chain verified up to block {verified.verified_to}", "green"),
         f" of {counts.head}",
     )
+
+
+def button_line(observation: Observation, button: str) -> Text:
+    """Return the command that sends the last failed task again, to be copied whole."""
+    failed = next((failure.task_id for failure in observation.failures), None)
+    if not button or failed is None:
+        return Text()
+    return Text.assemble("send it again: ", (f"{button} {failed}", "bold"), "\n")
 
 
 def states_table(observation: Observation) -> Table:

@@ -38,4 +38,4 @@ def watch(run: Run) -> None:
 def _picture(run: Run, before: Observation | None) -> tuple[Observation, RenderableType]:
     run.check()
     now = run.observer.look()
-    return now, render(now, len(run.shop.sent()), rates(before, now))
+    return now, render(now, len(run.shop.sent()), rates(before, now), run.button)

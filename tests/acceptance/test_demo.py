@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections import Counter
@@ -231,6 +232,34 @@ def test_ctrl_c_stops_everything_and_is_no_error(directory: Path, demos: list[De
     # Readable without a terminal.
     assert "tasks by state" in demo.out.read_text()
     assert "\x1b" not in demo.out.read_text()
+
+
+def test_the_command_that_it_prints_sends_a_failed_task_again(
+    directory: Path, demos: list[Demo]
+) -> None:
+    demo = Demo(directory, "--json", "--every", "0.1")
+    demos.append(demo)
+    demo.wait_until_it_says("send it again: ")
+    # What it found is retried only from a ledger that was verified.
+    demo.wait_until_it_says("chain verified up to block")
+    shown = " ".join(demo.out.read_text().split())
+    command = re.search(r"send it again: (.+? retry (\S{36}))", shown)
+    assert command is not None
+    pressed = subprocess.run(
+        ["sh", "-c", command[1]],
+        env={"PATH": f"{Path(sys.executable).parent}:{os.defpath}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert pressed.returncode == 0, pressed.stdout + pressed.stderr
+    assert stat.S_IMODE((directory / "buttons.env").stat().st_mode) == 0o600
+    assert stat.S_IMODE((directory / "actions.toml").stat().st_mode) == 0o600
+    assert demo.interrupt() == 0, demo.err.read_text()
+    assert not demo.processes()
+    assert demo.summary["chain"] == "ok"
+    assert demo.summary["events_missing"] == 0
 
 
 @pytest.mark.parametrize("step", ["starting Postgres", "starting sink", "starting worker back"])

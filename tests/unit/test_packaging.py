@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ else:
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("exporter", "sql", "action_api", "dashboards", "examples")
 DATA_SUFFIXES = {".sql", ".json", ".typed"}
+NODE_PROJECT = ROOT / "dashboards" / "pictures"
+"""A tool of the checkout, with its packages from npm beside it: no part of the wheel."""
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +30,19 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+def files_of_the_tree() -> Iterator[Path]:
+    """The files of our folders, without the Node project."""
+    for folder in FOLDERS:
+        for where, folders, names in os.walk(ROOT / folder):
+            folders[:] = [name for name in folders if Path(where, name) != NODE_PROJECT]
+            yield from (Path(where, name) for name in names)
+
+
 def packages_of_the_tree() -> set[str]:
     """Every folder with an __init__.py, and any folder of Python files without one."""
-    files = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-    folders = {path.parent.relative_to(ROOT) for path in files}
+    folders = {
+        path.parent.relative_to(ROOT) for path in files_of_the_tree() if path.suffix == ".py"
+    }
     return {".".join(("celerytrail", *folder.parts)) for folder in folders}
 
 
@@ -77,8 +89,9 @@ def test_the_constraints_hold_hashes_and_no_address() -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the source distribution as it is for a release."""
     copy = tmp_path_factory.mktemp("source")
+    left_out = shutil.ignore_patterns("__pycache__", "node_modules", "dist")
     for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / folder, copy / folder, ignore=left_out)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     subprocess.run(
@@ -97,9 +110,8 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {
         "/".join(("celerytrail", *path.relative_to(ROOT).parts))
-        for folder in FOLDERS
-        for path in (ROOT / folder).rglob("*")
-        if path.suffix in DATA_SUFFIXES | {".py"} and path.is_file()
+        for path in files_of_the_tree()
+        if path.suffix in DATA_SUFFIXES | {".py"}
     }
     assert held == expected
 

@@ -17,14 +17,14 @@ from celerytrail.examples.demo.observation import (
     TaskState,
     Verified,
 )
-from celerytrail.examples.demo.view import Rates, rates, render
+from celerytrail.examples.demo.view import Rates, button_line, rates, render
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 SEEN = Observation(
     counts=Counts(tasks=12, spans=40, missing=0, unterminated=1, blocks=6, head=6),
     states=[TaskState("shop.pack", "succeeded", 11), TaskState("shop.pack", "odd", 1)],
     slowest=[Slow("shop.invoice", "id", 1_500_000, None, "back@host")],
-    failures=[Failure("shop.charge", "shop.errors.Declined", '"no [money]"', "r" * 36, "shop.order", NOW)],
+    failures=[Failure("f" * 36, "shop.charge", "shop.errors.Declined", '"no [money]"', "r" * 36, "shop.order", NOW)],
     verified=Verified(status="internal", verified_to=5, broken=0, now=NOW),
 )  # fmt: skip
 
@@ -72,3 +72,10 @@ def test_rates_are_what_came_between_two_looks() -> None:
     )
     assert rates(SEEN, later) == Rates(tasks=2.0, spans=5.0)
     assert rates(None, later) == Rates(0.0, 0.0)
+
+
+def test_the_last_failure_can_be_sent_again_by_a_line_to_copy() -> None:
+    text = button_line(SEEN, ". /d/buttons.env; celerytrail retry").plain
+    assert text.strip() == f"send it again: . /d/buttons.env; celerytrail retry {'f' * 36}"
+    assert not button_line(replace(SEEN, failures=[]), "celerytrail retry").plain
+    assert not button_line(SEEN, "").plain
