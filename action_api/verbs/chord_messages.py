@@ -114,6 +114,36 @@ def last_task_id(signature: Signature) -> str | None:
     return task_id if isinstance(task_id, str) else None
 
 
+def following(signature: Signature) -> list[Signature]:
+    """Return what a chain sends after its first task, in the order it runs; empty where nothing.
+
+    A body that other tasks follow is a chain to some versions of Celery, and a task with a chain in
+    its options to others.
+    """
+    links = _options(signature).get("chain")
+    found = [link for link in reversed(links) if isinstance(link, dict)] if links else []
+    return [*_chained(signature)[1:], *found]
+
+
+def following_ids(signature: Signature) -> list[str]:
+    """Return the ids of the tasks that a chain sends after its first."""
+    return [task_id for link in following(signature) for task_id in _ids(link)]
+
+
+def without_following(signature: Signature) -> Signature:
+    """Return the first task of a chain alone."""
+    first = (_chained(signature) or [signature])[0]
+    options = {name: value for name, value in _options(first).items() if name != "chain"}
+    return {**first, "options": options}
+
+
+def _chained(signature: Signature) -> list[Signature]:
+    if signature.get("subtask_type") != "chain":
+        return []
+    links = (signature.get("kwargs") or {}).get("tasks")
+    return [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+
+
 def renewed(signature: Signature, new_id: Callable[[str], str], *, outermost: bool) -> Signature:
     """Return a signature under new ids, links and options kept.
 
@@ -146,6 +176,11 @@ def _renewed(
                 _renewed(link, new_id, False, depth + 1) if isinstance(link, dict) else link
                 for link in links
             ]
+    if isinstance(options.get("chain"), list):
+        options["chain"] = [
+            _renewed(link, new_id, False, depth + 1) if isinstance(link, dict) else link
+            for link in options["chain"]
+        ]
     if isinstance(options.get("chord"), dict):
         options["chord"] = _renewed(options["chord"], new_id, False, depth + 1)
     made = {**signature, "options": options}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,15 @@ from celerytrail.action_api.broker.canvas import CanvasBrokeOff, send_canvas
 from celerytrail.action_api.errors import BadRequest, NotFound, Refused
 from celerytrail.action_api.ledger import Ledger
 from celerytrail.action_api.rows import ExpiredIntent, TaskRow
-from celerytrail.action_api.verbs.chord_messages import Member, Workflow, renewed, workflow
+from celerytrail.action_api.verbs.chord_messages import (
+    Member,
+    Workflow,
+    following,
+    following_ids,
+    renewed,
+    without_following,
+    workflow,
+)
 from celerytrail.action_api.verbs.retry import new_task_id
 from celerytrail.action_api.verbs.settings import VerbSettings
 from celerytrail.action_api.verbs.stored_message import open_message, require_allowed_content
@@ -30,6 +38,7 @@ class _Again:
     workflow: Workflow
     rows: tuple[TaskRow, ...]
     body_id: str | None
+    went_on: bool
 
 
 class RetryChord:
@@ -80,6 +89,11 @@ class RetryChord:
                 f"{settings.deployment.label} in the file of CELERYTRAIL_ACTIONS_CONFIG",
                 code="no_result_backend",
             )
+        follows = following_ids(again.chord) if again.chord is not None else []
+        # What came after the body is done once: it comes again only where it never came at all.
+        went_on = bool(follows and self._ledger.known_tasks(settings.deployment, follows))
+        if again.chord is not None and went_on:
+            again = replace(again, chord=without_following(again.chord))
         # The last link of a chain is in the group too: what counts is what is sent.
         body_id = again.body_task_id
         if body_id == group_id:
@@ -93,7 +107,7 @@ class RetryChord:
                 + ([body_id] if body_id else []),
             },
             target_key=target_key("group", group_id),
-            details=_Again(group_id, again, tuple(rows), body_id),
+            details=_Again(group_id, again, tuple(rows), body_id, went_on),
         )
 
     def preview(self, plan: Plan) -> Mapping[str, Any]:
@@ -111,6 +125,7 @@ class RetryChord:
             "body": None
             if chord is None
             else {"task_id": again.body_id, "task_name": chord.get("task")},
+            "follows": [] if chord is None else [link.get("task") for link in following(chord)],
             "sample": [
                 {
                     "task_id": member.task_id,
@@ -158,7 +173,10 @@ class RetryChord:
         return Outcome(
             "succeeded",
             f"the {what} was sent again as group {group_id}: {len(sent)} tasks"
-            + (f", and {body_id} as its body" if body_id else ""),
+            + (f", and {body_id} as its body" if body_id else "")
+            + (
+                "; what came after it had been sent, and is not sent again" if again.went_on else ""
+            ),
             tuple(TaskResult(old, "sent", new) for old, new in ids.items()),
             {"group_id": group_id, "kind": what, "headers": len(headers), "body_task_id": body_id},
         )

@@ -125,6 +125,55 @@ def test_chains_in_the_header_and_a_chain_as_body_come_again(any_celery: Acting)
         assert ran["args"] == [6]
 
 
+def test_what_follows_a_chord_comes_once(any_celery: Acting) -> None:
+    acting = any_celery
+    acting.pipeline.start_worker(*INCLUDE)
+    acting.break_numbers(2)
+    canvas = {
+        "chain": [
+            {
+                "chord": [{"task": "moody.pay", "args": [1]}, {"task": "moody.pay", "args": [2]}],
+                "body": {"task": "moody.total"},
+            },
+            {"task": "moody.echo"},
+        ]
+    }
+    last = acting.publish(canvas)["id"]
+    (group,) = wait_until(
+        lambda: acting.pipeline.rows(
+            "SELECT group_id FROM celerytrail_views.groups WHERE members = 2 AND unfinished = 0"
+        ),
+        "both headers have ended",
+    )
+    acting.break_numbers()
+    with acting.replica() as api:
+        first = wait_until(lambda: try_again(api, group["group_id"]), "every member has ended", 60)
+        assert first.outcome.state == "succeeded", first
+        body = str(first.outcome.detail["body_task_id"])
+        acting.wait_for(body, "succeeded")
+        followed = wait_until(
+            lambda: [row for row in acting.pipeline.recorded() if row["task"] == "moody.echo"],
+            "what follows has run",
+        )
+        assert [row["args"] for row in followed] == [[3]]
+        assert followed[0]["id"] != last, "under an id of its own"
+        acting.wait_for(followed[0]["id"], "succeeded")
+
+        # It has run now: the chord may come again, what follows it must not.
+        second = wait_until(
+            lambda: try_again(api, str(first.outcome.detail["group_id"])),
+            "every member has ended",
+            60,
+        )
+        assert "not sent again" in second.outcome.message
+        body = str(second.outcome.detail["body_task_id"])
+        acting.wait_for(body, "succeeded")
+        sentinel = acting.publish({"task": "moody.pay", "args": [9]})["id"]
+        acting.wait_for(sentinel, "succeeded")
+    echoes = [row["id"] for row in acting.pipeline.recorded() if row["task"] == "moody.echo"]
+    assert echoes == [followed[0]["id"]]
+
+
 def test_a_plain_group_comes_again_and_a_chord_without_a_result_backend_does_not(
     acting: Acting,
 ) -> None:
