@@ -80,9 +80,9 @@ def chain_verified() -> stat_panel.Panel:
         "Chain verified",
         QueryFile("overview", "chain_verified"),
         description=(
-            "Time since every chain was last verified; BROKEN when the newest verification found a row changed or a "
-            "guard altered. Bad from 15 min, worse from 1 h. This is what the database says of itself: an auditor "
-            "runs celerytrail verify against a head kept outside."
+            "Time since every chain was last verified; BROKEN when a row was found changed or a guard altered, until a "
+            "full verification finds all in order. Bad from 15 min, worse from 1 h. This is what the database says of "
+            "itself: an auditor runs celerytrail verify against a head kept outside."
         ),
         unit="s",
         decimals=0,
@@ -178,7 +178,7 @@ def action_list() -> table_panel.Panel:
 
 
 def chains() -> table_panel.Panel:
-    """Return each chain and its newest verification."""
+    """Return each chain and what verifications say of it."""
     return table(
         "Chains",
         QueryFile("audit", "chain"),
@@ -193,7 +193,7 @@ def chains() -> table_panel.Panel:
         description=(
             "Ok: the newest verification agreed with a head kept outside. Consistent in itself: there was none to compare "
             "with. Broken: a row, block or link is not what was written. Guards altered: a trigger, function or "
-            "right differs from the migrations."
+            "right differs from the migrations. Both stay until a full verification finds all in order."
         ),
         no_value="No chain: is the database migrated?",
         span=10,

@@ -182,8 +182,8 @@ def chain_verified() -> stat_panel.Panel:
         "Chain verified",
         QueryFile("overview", "chain_verified"),
         description=(
-            "Time since every chain of the ledger was last verified; BROKEN when the newest verification found a row "
-            "changed, or a guard of the ledger altered. Bad from 15 min, worse from 1 h."
+            "Time since every chain of the ledger was last verified; BROKEN when a row was found changed or a guard of "
+            "the ledger altered, until a full verification finds all in order. Bad from 15 min, worse from 1 h."
         ),
         unit="s",
         decimals=0,

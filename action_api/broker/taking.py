@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Taking:
         self._seconds = step_seconds
         self._connection: Any = None
         self._channel: Any = None
+        self._tags: list[Any] = []  # of what was taken and is not removed, in that order
 
     def __enter__(self) -> Self:
         def begin() -> None:
@@ -66,6 +68,7 @@ class Taking:
                 message = self._channel.basic_get(self._queue, no_ack=False)
                 if message is None:
                     break
+                self._tags.append(message.delivery_tag)
                 found.append(Taken(message.delivery_tag, describe(message)))
             return found
 
@@ -82,6 +85,7 @@ class Taking:
         def acknowledge() -> None:
             for one in taken:
                 self._channel.basic_ack(one.tag)
+                self._tags.remove(one.tag)
             # An answer to a question asked afterwards shows that the broker has read all of it.
             self._channel.queue_declare(self._queue, passive=True)
 
@@ -104,12 +108,38 @@ class Taking:
     ) -> None:
         def end() -> None:
             with suppress(Exception):
+                if hasattr(self._channel, "priority_steps"):
+                    self._put_back_redis()
+            with suppress(Exception):
                 self._channel.close()
             with suppress(Exception):
                 self._connection.release()
 
         with suppress(DeadlineExceeded):
             within(self._seconds, end)
+
+    def _put_back_redis(self) -> None:
+        """Put what was taken and not removed where it was: at the end that is taken next.
+
+        Kombu's own way would put it there in the reverse order, and would give it to every queue
+        that its exchange is bound to, also where it was done already.
+        """
+        channel, qos = self._channel, self._channel.qos
+        with channel.conn_or_acquire() as client:
+            for tag in reversed(self._tags):
+
+                def move(pipe: Any, tag: Any = tag) -> None:
+                    kept = pipe.hget(qos.unacked_key, tag)
+                    pipe.multi()
+                    pipe.zrem(qos.unacked_index_key, tag).hdel(qos.unacked_key, tag)
+                    if kept:
+                        payload = json.loads(kept)[0]
+                        priority = channel._get_message_priority(payload, reverse=False)
+                        key = channel._q_for_pri(self._queue, priority)
+                        pipe.rpush(key, json.dumps(payload))
+
+                client.transaction(move, qos.unacked_key)
+                qos.ack(tag)  # so that closing the channel does not look for it
 
 
 def describe(message: Any) -> dict[str, Any]:

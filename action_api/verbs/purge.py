@@ -125,7 +125,9 @@ class Purge:
         purge: _Purge = plan.details
         if purge.most is None:
             raise BadRequest("seen_depth has to be given: how many messages you saw in the queue")
-        most = min(purge.most, self._settings.purge_most)
+        depth = 0 if purge.state is None else purge.state.depth
+        # Not up to what was seen: where workers took some of it, nobody saw what came since.
+        most = min(purge.most, depth, self._settings.purge_most)
         removed = _Removed()
         deadline = time.monotonic() + self._settings.purge_seconds
         broker = self._brokers.of(plan.deployment)

@@ -13,7 +13,7 @@ import sys
 from datetime import datetime, timezone
 from typing import Any
 
-from tests.bench import agent_cost, sink_transaction
+from tests.bench import agent_cost, dashboard_queries, sink_transaction
 
 
 def main() -> None:
@@ -27,11 +27,14 @@ def main() -> None:
     agent = agent_cost.measure(rounds=given.rounds)
     print("bench: the sink's transaction, with and without the chain", file=sys.stderr)
     sink = [sink_transaction.measure(which, given.rounds) for which in sink_transaction.servers()]
+    print("bench: the queries of the dashboards", file=sys.stderr)
+    dashboards = dashboard_queries.measure()
     results: dict[str, Any] = {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "agent": agent,
         "sink": sink,
+        "dashboards": dashboards,
     }
     if given.json:
         print(json.dumps(results))
@@ -40,6 +43,8 @@ def main() -> None:
     print(agent_cost.report(agent))
     print()
     print(sink_transaction.report(sink))
+    print()
+    print(dashboard_queries.report(dashboards))
 
 
 if __name__ == "__main__":

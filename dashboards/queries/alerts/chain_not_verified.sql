@@ -3,18 +3,7 @@
 WITH limits AS (
     SELECT interval '15 minutes' AS verified_within
 ), verified AS (
-    SELECT
-        v.chain,
-        max(v.verified_at) AS verified_at,
-        max(v.to_n) FILTER (WHERE v.status <> 'broken' AND v.fingerprint_ok) AS to_n,
-        max(v.verified_at) FILTER (WHERE v.status = 'broken') AS broken_at,
-        max(v.verified_at) FILTER (WHERE NOT v.fingerprint_ok) AS altered_at,
-        coalesce(
-            max(v.verified_at) FILTER (WHERE v.mode = 'full' AND v.status <> 'broken' AND v.fingerprint_ok),
-            '-infinity'
-        ) AS whole_at
-    FROM celerytrail_views.verifications v
-    GROUP BY v.chain
+    -- include: verified_chains as k
 )
 SELECT
     c.chain::text AS chain,
@@ -24,8 +13,8 @@ FROM celerytrail_views.chain_state c
 CROSS JOIN limits l
 LEFT JOIN verified v ON v.chain = c.chain
 CROSS JOIN LATERAL (VALUES
-    ('broken', v.broken_at > v.whole_at),
-    ('guards altered', v.altered_at > v.whole_at),
+    ('broken', v.is_broken),
+    ('guards altered', v.is_altered),
     ('never verified', v.chain IS NULL AND c.n > 0),
     ('not verified lately', v.verified_at < now() - l.verified_within)
 ) AS r (reason, is_so)

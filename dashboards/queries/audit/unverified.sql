@@ -2,8 +2,5 @@
 SELECT sum(greatest(c.n - coalesce(v.to_n, 0), 0))::int8 AS "blocks"
 FROM celerytrail_views.chain_state c
 LEFT JOIN (
-    SELECT n.chain, max(n.to_n) AS to_n
-    FROM celerytrail_views.verifications n
-    WHERE n.status <> 'broken' AND n.fingerprint_ok
-    GROUP BY n.chain
+    -- include: verified_chains as k
 ) AS v ON v.chain = c.chain

@@ -1,25 +1,62 @@
--- The spans of the task alone, as one trace: attempts, waits and runs. Its whole workflow is on the dashboard Workflow.
-WITH spans AS MATERIALIZED (
+-- The spans of the task alone, as one trace: attempts, waits and runs under one root. Its whole workflow is on the dashboard Workflow.
+WITH task AS MATERIALIZED (
+    -- An id that several deployments know of is one of the newest: a trace may have one root only.
+    SELECT
+        t.namespace, t.service, t.environment, t.task_name, t.state, t.attempts,
+        coalesce(t.root_group_id, t.root_id, t.task_id) AS workflow_id
+    FROM celerytrail_views.tasks t
+    WHERE t.task_id = ${task_id:sqlstring}
+      AND
+      -- include: deployment_filter as t
+    ORDER BY t.updated_at DESC
+    LIMIT 1
+), bars AS MATERIALIZED (
     SELECT s.*
     FROM celerytrail_views.workflow_spans s
     -- The views of workflows are reached by the id of the workflow.
-    WHERE s.workflow_id = ANY (ARRAY(
-        SELECT coalesce(t.root_group_id, t.root_id, t.task_id)
-        FROM celerytrail_views.tasks t
-        WHERE t.task_id = ${task_id:sqlstring}
-          AND
-          -- include: deployment_filter as t
-        ORDER BY t.updated_at DESC
-        LIMIT 1
-    ))
+    WHERE s.workflow_id = ANY (ARRAY(SELECT k.workflow_id FROM task k))
       AND s.task_id = ${task_id:sqlstring}
-      AND
-      -- include: deployment_filter as s
+      AND (s.namespace, s.service, s.environment) = (SELECT k.namespace, k.service, k.environment FROM task k)
+    ORDER BY s."startTime", s."spanID"
+    LIMIT 1000
+), root AS (
+    SELECT
+        k.workflow_id AS "traceID",
+        'task' AS "spanID",
+        NULL AS "parentSpanID",
+        concat('task ', k.task_name) AS "operationName",
+        k.service AS "serviceName",
+        b.begun_at AS "startTime",
+        b.ended_at - b.begun_at AS "duration",
+        'internal' AS "kind",
+        CASE WHEN
+            -- include: failed_states as k
+            THEN 2
+            ELSE 0
+        END AS "statusCode",
+        CASE WHEN k.state <> 'succeeded' THEN k.state END AS "statusMessage",
+        json_build_array(
+            json_build_object('key', 'task_id', 'value', ${task_id:sqlstring}::text),
+            json_build_object('key', 'state', 'value', k.state),
+            json_build_object('key', 'attempts', 'value', k.attempts)
+        )::text AS "tags",
+        '[]' AS "serviceTags",
+        '[]' AS "logs",
+        '[]' AS "references"
+    FROM task k
+    CROSS JOIN (
+        SELECT min(m."startTime") AS begun_at, max(m."startTime" + m."duration") AS ended_at
+        FROM bars m
+    ) AS b
+    WHERE b.begun_at IS NOT NULL
 )
+SELECT r.*
+FROM root r
+UNION ALL
 SELECT
     s."traceID",
     s."spanID",
-    CASE WHEN EXISTS (SELECT FROM spans p WHERE p."spanID" = s."parentSpanID") THEN s."parentSpanID" END AS "parentSpanID",
+    CASE WHEN EXISTS (SELECT FROM bars p WHERE p."spanID" = s."parentSpanID") THEN s."parentSpanID" ELSE 'task' END,
     s."operationName",
     s."serviceName",
     s."startTime",
@@ -30,7 +67,7 @@ SELECT
     s."tags",
     s."serviceTags",
     s."logs",
-    s."references"
-FROM spans s
-ORDER BY s."startTime", s."spanID"
-LIMIT 1000
+    -- What a body follows is not in this trace.
+    '[]'
+FROM bars s
+ORDER BY "startTime", "duration" DESC, "spanID"

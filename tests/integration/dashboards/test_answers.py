@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from celerytrail.exporter.deployment import Deployment
+from tests.grafana.alert_evaluation import evaluate, provisioned_rule
 from tests.grafana.data_source import all_dashboards, panels_of
 from tests.integration.dashboards.recorded_shop import AT, RecordedShop
 from tests.span_rows import SHOP, span_row
@@ -219,15 +220,17 @@ def test_what_is_missing_is_said_with_its_numbers(shop: RecordedShop) -> None:
     assert counts == {"live": 1, "ended": 0, "unterminated": 0, "missing": 4, "dropped": 0}
 
 
-def verified(shop: RecordedShop, status: str, *, whole: bool = True) -> None:
+def verified(
+    shop: RecordedShop, status: str, *, whole: bool = True, mode: str = "full", to_n: int = 1
+) -> None:
     with shop.database.connect("verifier") as connection:
         connection.execute(
-            "SELECT celerytrail.record_verification('full', 0, 0, 1, sha256(''), %s, %s, 1, 0.1, %s)",
-            (status, '{"fault": "row changed", "detail": "block 7"}', whole),
+            "SELECT celerytrail.record_verification(%s, 0, 0, %s, sha256(''), %s, %s, 1, 0.1, %s)",
+            (mode, to_n, status, '{"fault": "row changed", "detail": "block 7"}', whole),
         )
 
 
-def test_the_chain_is_as_good_as_its_newest_verification(shop: RecordedShop) -> None:
+def test_the_chain_is_as_good_as_its_newest_full_verification(shop: RecordedShop) -> None:
     def age(uid: str = "overview") -> Any:
         ((value,),) = (row.values() for row in shop.panel(uid, "Chain verified"))
         return value
@@ -252,6 +255,40 @@ def test_the_chain_is_as_good_as_its_newest_verification(shop: RecordedShop) -> 
     assert left["blocks"] == shop.database.value("SELECT n FROM celerytrail.chain_head") - 1
 
 
+@pytest.mark.parametrize(
+    ("found", "whole", "status"), [("broken", True, "broken"), ("ok", False, "guards altered")]
+)
+def test_panels_and_alert_agree_on_a_fault_that_a_quick_verification_does_not_see(
+    shop: RecordedShop, found: str, whole: bool, status: str
+) -> None:
+    def told() -> tuple[Any, Any, set[str]]:
+        ((age,),) = (row.values() for row in shop.panel("overview", "Chain verified"))
+        (chain,) = shop.panel("audit", "Chains")
+        alerts = evaluate(provisioned_rule("celerytrail-chain-not-verified"), shop.grafana)
+        return age, chain["status"], {alert.labels["reason"] for alert in alerts}
+
+    shop.ran("one")
+    verified(shop, found, whole=whole)
+    # It looks at what is new only, and that is in order.
+    verified(shop, "ok", mode="incremental")
+    assert told() == (-1, status, {status})
+    verified(shop, "ok")
+    age, *others = told()
+    assert age >= 0
+    assert others == ["ok", set()]
+
+
+def test_a_broken_verification_verified_nothing(shop: RecordedShop) -> None:
+    shop.ran("one")
+    shop.ran("two")
+    verified(shop, "ok", to_n=1)
+    verified(shop, "broken", to_n=2)
+    head = shop.database.value("SELECT n FROM celerytrail.chain_head")
+    (chain,) = shop.panel("audit", "Chains")
+    (left,) = shop.panel("audit", "Blocks not verified yet")
+    assert (chain["verified_to"], chain["unverified"], left["blocks"]) == (1, head - 1, head - 1)
+
+
 def test_the_task_says_all_of_its_attempts(shop: RecordedShop) -> None:
     shop.ran("twice", end="retried", attempt=0, at=AT)
     shop.ran("twice", end="failed", attempt=1, at=AT + MINUTE)
@@ -269,10 +306,36 @@ def test_the_task_says_all_of_its_attempts(shop: RecordedShop) -> None:
     assert all(bar["time"] < bar["timeend"] for bar in bars)
     (details,) = shop.panel("task", "What it is", task_id="twice")
     assert details["zoom_from"] < AT.timestamp() * 1000 < details["zoom_to"]
-    spans = shop.panel("task", "Waterfall", task_id="twice")
-    ids_of_spans = {span["spanID"] for span in spans}
-    assert {span["parentSpanID"] for span in spans} - ids_of_spans == {None}
-    assert all(isinstance(span["startTime"], float) for span in spans)
+
+
+def test_the_waterfall_of_a_task_has_one_root(shop: RecordedShop) -> None:
+    other = Deployment("", "other", "")
+    for attempt, end in enumerate(("retried", "retried", "failed")):
+        # The sends of a retry hang below the run before, or below whatever sent the task.
+        shop.ran("twice", end=end, attempt=attempt, at=AT + attempt * MINUTE)
+    shop.ran("twice", at=AT - MINUTE, deployment=other)
+    bars = shop.panel("task", "Waterfall", task_id="twice")
+    root, *rest = bars
+    assert [bar for bar in bars if not bar["parentSpanID"]] == [root]
+    ids_of_bars = {bar["spanID"] for bar in bars}
+    assert len(ids_of_bars) == len(bars)
+    assert {bar["parentSpanID"] for bar in rest} <= ids_of_bars
+    assert (root["operationName"], root["statusCode"]) == ("task shop.pay", 2)
+    assert {bar["serviceTags"] for bar in bars if "other" in bar["serviceTags"]} == set()
+    for bar in bars:
+        assert isinstance(bar["startTime"], float)
+        assert bar["startTime"] >= root["startTime"]
+        assert bar["startTime"] + bar["duration"] <= root["startTime"] + root["duration"] + 0.001
+    (older,) = [
+        bar
+        for bar in shop.panel("task", "Waterfall", task_id="twice", service=["other"])
+        if not bar["parentSpanID"]
+    ]
+    assert older["serviceName"] == "other"
+
+
+def test_a_task_of_which_nothing_is_known_has_no_waterfall(shop: RecordedShop) -> None:
+    assert shop.panel("task", "Waterfall", task_id="nobody") == []
 
 
 def test_a_message_that_came_twice_has_two_rows(shop: RecordedShop) -> None:

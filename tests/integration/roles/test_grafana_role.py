@@ -32,15 +32,25 @@ AT_ONCE = Bounds(statement_seconds=1, idle_seconds=1, session_seconds=600)
 VIEWS = (
     "actions",
     "chain_state",
+    "chords",
+    "deployments",
     "groups",
     "missing_events",
     "payloads",
+    "queue_names",
     "runs",
     "spans",
     "streams",
+    "task_actions",
+    "task_names",
     "tasks",
     "verifications",
     "workers",
+    "workflow_edges",
+    "workflow_members",
+    "workflow_nodes",
+    "workflow_spans",
+    "workflows",
 )
 
 
@@ -91,6 +101,11 @@ def give_to_public(database: LedgerDatabase, *rights: str) -> None:
 
 def test_every_view_can_be_read(ledger_database: LedgerDatabase) -> None:
     ledger_database.write_honest_batches()
+    with ledger_database.connect() as superuser:
+        there = superuser.execute(
+            "SELECT viewname FROM pg_views WHERE schemaname = 'celerytrail_views' ORDER BY 1"
+        ).fetchall()
+    assert [row[0] for row in there] == list(VIEWS)
     with ledger_database.connect("grafana") as grafana:
         for view in VIEWS:
             grafana.execute(f"SELECT * FROM celerytrail_views.{view}".encode()).fetchall()
@@ -110,9 +125,12 @@ def test_a_session_starts_with_its_limits(ledger_database: LedgerDatabase) -> No
                 "idle_in_transaction_session_timeout",
                 "work_mem",
                 "temp_file_limit",
+                "jit",
             )
         }
-    assert [row[0] for row in shown.values() if row] == ["on", "15s", "5s", "10s", "16MB", "1GB"]
+    assert [row[0] for row in shown.values() if row] == [
+        "on", "15s", "5s", "10s", "16MB", "1GB", "off",
+    ]  # fmt: skip
     assert (
         ledger_database.value(
             "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'celerytrail_grafana'"
