@@ -19,6 +19,8 @@ def create_app(services: Services) -> Flask:
     app = Flask("celerytrail.actions", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = services.config.limits.max_body_bytes
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # Else `//` is answered by a redirect to whatever Host says, before anybody was recognised.
+    app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = services
     api = make_document(app)
     answer_errors(app)

@@ -67,8 +67,8 @@ def action_api(
 
 
 def _run(config: ActionApiConfig, port_file: Path | None) -> None:
-    from celerytrail.action_api.server import (
-        ActionServer,
+    from celerytrail.exporter.http_server import (
+        HttpServer,
         announce_to,
         log_to_stderr,
         share_metrics,
@@ -78,7 +78,8 @@ def _run(config: ActionApiConfig, port_file: Path | None) -> None:
     if config.workers > 1:
         share_metrics()
     # Imported late: prometheus_client decides at import whether processes share their counters.
+    from celerytrail.action_api.server import server_settings
     from celerytrail.action_api.start import check_database, make_app
 
     check_database(config)
-    ActionServer(config, lambda: make_app(config), announce_to(port_file)).run()
+    HttpServer(server_settings(config), lambda: make_app(config), announce_to(port_file)).run()

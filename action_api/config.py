@@ -89,7 +89,7 @@ class Limits:
     recent_seconds: float = 300.0
     purge_growth_percent: float = 10.0
     purge_most: int = 100_000
-    chord_most: int = 10_000
+    chord_most: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,14 +81,14 @@ def _tables(parent: Table, key: str) -> list[tuple[int, Any]]:
 
 
 def _deployment(table: Table) -> DeploymentSettings:
-    broker_url = table.secret("broker_url", required=True)
+    broker_url = _address(table, "broker_url", required=True)
     assert broker_url is not None  # it was required
     settings = DeploymentSettings(
         deployment=Deployment(
             table.text("namespace", ""), table.text("service"), table.text("environment", "")
         ),
         broker_url=broker_url,
-        result_backend=table.secret("result_backend", required=False),
+        result_backend=_address(table, "result_backend", required=False),
         task_serializer=table.text("task_serializer", "json"),
         allow_content=frozenset(table.texts("allow_content", ("json",))),
         seal_private_key_files=table.paths("seal_private_key_files"),
@@ -103,6 +103,21 @@ def _deployment(table: Table) -> DeploymentSettings:
         )
     table.finish()
     return settings
+
+
+def _address(table: Table, key: str, *, required: bool) -> str | None:
+    """Return a URL as Celery takes it, or several with semicolons between.
+
+    One that cannot be taken apart is refused here: what a transport would say of it later quotes
+    the half of a password that it took for the port.
+    """
+    url = table.secret(key, required=required)
+    for one in (url or "").split(";"):
+        try:
+            urlsplit(one).port  # noqa: B018
+        except ValueError:
+            raise table.wrong(key, "is not a URL: percent-encode user and password") from None
+    return url
 
 
 def _org(path: Path, number: int, values: Any, labels: frozenset[str]) -> GrafanaOrg:
@@ -204,13 +219,14 @@ def _limits(table: Table) -> Limits:
         ),
         broker_seconds=table.number("broker_seconds", default.broker_seconds, 0.1, 60),
         control_seconds=table.number("control_seconds", default.control_seconds, 0.1, 30),
-        lease_seconds=table.number("lease_seconds", default.lease_seconds, 1, 3600),
+        lease_seconds=table.number("lease_seconds", default.lease_seconds, 1, 600),
         recent_seconds=table.number("recent_seconds", default.recent_seconds, 1, 86_400),
         purge_growth_percent=table.number(
             "purge_growth_percent", default.purge_growth_percent, 0, 1000
         ),
         purge_most=table.integer("purge_most", default.purge_most, 1, 10_000_000),
-        chord_most=table.integer("chord_most", default.chord_most, 1, 100_000),
+        # Its outcome names every task in one row of the ledger, and a row has at most 1 MiB.
+        chord_most=table.integer("chord_most", default.chord_most, 1, 5_000),
     )
     table.finish()
     return limits

@@ -136,7 +136,8 @@ class Ledger:
                 "intent_id": intent_id,
                 "verb": request.verb,
                 "request_id": request.request_id,
-                "target": _json(plan.target),
+                # A login can be changed by its owner, and a token's name be given again.
+                "target": _json({**plan.target, "subject": request.actor.subject}),
                 "target_key": plan.target_key,
                 "idempotency_key": request.idempotency_key,
                 "request_hash": request_hash,

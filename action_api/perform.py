@@ -135,6 +135,8 @@ def _written(bench: Bench, intent_id: UUID, outcome: Outcome) -> Outcome:
             message=f"{outcome.message}. But the database could not be told: the audit log will "
             "show the outcome when it is back",
         )
+    # Whoever took it can only look for it; the sweep of this process says it as soon as it may.
+    bench.unwritten.add(intent_id, outcome)
     return replace(
         outcome,
         state="unknown",

@@ -43,7 +43,9 @@ ALERT_RULES: tuple[AlertRule, ...] = (
         query="root_group_failed",
         panel=("workflow", "Workflow"),
         dashboard=_WORKFLOW,
-        waits="0s",
+        # What other hosts send a moment later may name an earlier culprit. Labels that changed are another
+        # alert, and one that is pending still goes without a word.
+        waits="30s",
         severity="critical",
         summary=(
             "{{ $labels.kind }} {{ $labels.workflow }} failed at {{ $labels.culprit }} "

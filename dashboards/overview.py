@@ -144,7 +144,7 @@ def workflows_failed() -> stat_panel.Panel:
         QueryFile("overview", "workflows_failed"),
         description=(
             "Chords, groups, chains and single tasks that failed, or whose body never ran, in the time range, and "
-            "that nobody has retried or acknowledged; no more than 200 are counted. Bad from 1."
+            "that nobody has retried or acknowledged; of the newest 200 of either kind. Bad from 1."
         ),
         unit="none",
         no_value="0",

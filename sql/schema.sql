@@ -3244,7 +3244,9 @@ CREATE VIEW celerytrail.workflow_tasks AS
                 )
          SELECT ((n.depth > 0) AND (NOT (EXISTS ( SELECT
                    FROM celerytrail.tasks again
-                  WHERE ((again.task_id = n.task_id) AND ((again.namespace = t.namespace) AND (again.service = t.service) AND (again.environment = t.environment)) AND (again.finished_at IS NOT NULL) AND (again.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (again.root_group_id IS NULL) AND (COALESCE(again.root_id, again.task_id) <> COALESCE(t.root_group_id, t.root_id, t.task_id))))))) AS is_retried,
+                  WHERE ((again.task_id = n.task_id) AND ((again.namespace = t.namespace) AND (again.service = t.service) AND (again.environment = t.environment)) AND (again.finished_at IS NOT NULL) AND (again.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text, 'purged'::text])) AND (NOT ((again.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
+                           FROM celerytrail.task_actions a
+                          WHERE ((a.task_id = again.task_id) AND ((a.namespace = again.namespace) AND (a.service = again.service) AND (a.environment = again.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AND (again.root_group_id IS NULL) AND (COALESCE(again.root_id, again.task_id) <> COALESCE(t.root_group_id, t.root_id, t.task_id))))))) AS is_retried,
             ((t.state = 'purged'::text) OR ((t.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
                    FROM celerytrail.task_actions a
                   WHERE ((a.task_id = t.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AS is_acknowledged

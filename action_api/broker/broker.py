@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from celery import Celery
@@ -14,6 +14,7 @@ from celerytrail.action_api.broker.control import Replies, revoke
 from celerytrail.action_api.broker.outgoing import Outgoing
 from celerytrail.action_api.broker.publishing import publish
 from celerytrail.action_api.broker.queue_state import QueueState, holds_task, peek, queue_state
+from celerytrail.action_api.broker.routing import queues_of
 from celerytrail.action_api.config import DeploymentSettings
 
 
@@ -60,11 +61,18 @@ class Broker:
         """Return headers of what is next in a queue; None where the broker does not let us look."""
         return self.connections.ask(lambda connection: peek(connection, queue, most))
 
-    def holds_task(self, queue: str, task_id: str) -> bool:
+    def holds_task(self, queue: str, task_id: str, *, may_take: bool) -> bool:
         """Say whether the message of a task waits in a queue, see ``queue_state.holds_task``."""
-        return self.connections.ask(lambda connection: _holds(connection, queue, task_id))
+        return self.connections.ask(lambda connection: _holds(connection, queue, task_id, may_take))
 
-    def revoke(self, task_id: str, *, signal: str | None, expected: int | None) -> Replies:
+    def queues_of(self, routes: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the queue for exchanges with their routing keys, see ``routing.queues_of``.
+
+        Also with no pair at all the broker is asked whether it is there.
+        """
+        return self.connections.ask(lambda connection: queues_of(connection, routes))
+
+    def revoke(self, task_id: str, *, signal: str | None, expected: Collection[str]) -> Replies:
         """Tell all workers to revoke a task, see ``control.revoke``."""
         return revoke(
             self.connections,
@@ -84,9 +92,9 @@ class Broker:
                 self._app = None
 
 
-def _holds(connection: Any, queue: str, task_id: str) -> bool:
+def _holds(connection: Any, queue: str, task_id: str, may_take: bool) -> bool:
     try:
-        return holds_task(connection, queue, task_id)
+        return holds_task(connection, queue, task_id, may_take=may_take)
     except connection.channel_errors:
         return False  # no such queue
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from amqp.exceptions import MessageNacked  # type: ignore[import-untyped]
 from celery import Celery, chain, chord, group
 from celery.canvas import Signature
 
@@ -38,13 +39,31 @@ class _Sending:
     def __call__(self, producer: Any, name: str, message: Any, **options: Any) -> Any:
         with self._lock:
             if self._stopped or not self._may():
-                raise CanvasBrokeOff("stopped", [], None)
+                raise CanvasBrokeOff("another process has taken this action over", [], None)
             self.in_flight = str(message.headers.get("id"))
-        made = self._send(producer, name, message, **options)
+        returned: list[Any] = []
+        events = getattr(producer.channel, "events", None)
+        if events is not None:
+            # RabbitMQ takes what no queue wants and drops it, unless it is told not to.
+            options["mandatory"] = True
+            events["basic_return"].add(lambda *what: returned.append(what))
+        try:
+            made = self._send(producer, name, message, **options)
+        except MessageNacked as exc:
+            self._was_not_sent(not options.get("exchange"))
+            raise CanvasBrokeOff("a queue refused a task", [], None) from exc
+        if returned:
+            self._was_not_sent(True)
+            raise CanvasBrokeOff("a task has no queue to go to", [], None)
         with self._lock:
             self.sent.append(str(self.in_flight))
             self.in_flight = None
         return made
+
+    def _was_not_sent(self, certainly: bool) -> None:
+        with self._lock:
+            if certainly:
+                self.in_flight = None
 
     def stop(self) -> tuple[list[str], str | None]:
         with self._lock:
@@ -86,7 +105,7 @@ def send_canvas(
     try:
         within(total_seconds, send)
     except CanvasBrokeOff as exc:
-        raise CanvasBrokeOff("another process has taken this action over", *sending.stop()) from exc
+        raise CanvasBrokeOff(str(exc), *sending.stop()) from exc
     except DeadlineExceeded as exc:
         raise CanvasBrokeOff(f"not done within {total_seconds:g} s", *sending.stop()) from exc
     except FAILURES as exc:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from amqp.exceptions import MessageNacked  # type: ignore[import-untyped]
 from kombu import messaging
 
 from celerytrail.action_api.broker.connections import Connections
-from celerytrail.action_api.broker.errors import NoRoute
+from celerytrail.action_api.broker.errors import BrokerUncertain, NoRoute
 from celerytrail.action_api.broker.outgoing import Outgoing
 from celerytrail.action_api.broker.queue_state import NOT_FOUND, code_of
 from celerytrail.action_api.broker.routing import bound_queues, is_virtual
@@ -60,6 +61,12 @@ def publish(connections: Connections, message: Outgoing, may: Callable[[], bool]
                     retry=False,
                     **options,
                 )
+        except MessageNacked as exc:
+            if message.exchange:  # another queue that is bound to it may have taken it
+                raise BrokerUncertain(f"{connections.where} refused the message") from exc
+            raise NoRoute(
+                f"queue {message.routing_key!r} refused the message: it is full, or not available"
+            ) from exc
         except connection.channel_errors as exc:
             if code_of(exc) == NOT_FOUND:  # the exchange: RabbitMQ took nothing
                 raise _no_route(message) from exc

@@ -61,18 +61,19 @@ def peek(connection: Any, queue: str, most: int) -> list[Mapping[str, Any]] | No
         return list(_peek_redis(channel, queue, most))
 
 
-def holds_task(connection: Any, queue: str, task_id: str) -> bool:
+def holds_task(connection: Any, queue: str, task_id: str, *, may_take: bool) -> bool:
     """Say whether the message of a task waits among the first 10,000 of a queue.
 
     On Redis nothing is taken. On RabbitMQ messages are taken, at most 1,000, and given back where
-    they were when the channel closes; they are marked as redelivered.
+    they were when the channel closes; they are marked as redelivered, and a quorum queue drops what
+    came back too often. Without ``may_take`` nobody looks there, and the answer is no.
     """
     with connection.channel() as channel:
         if hasattr(channel, "priority_steps"):
             return any(
                 headers.get("id") == task_id for headers in _peek_redis(channel, queue, MOST_SEEN)
             )
-        if is_virtual(connection):
+        if is_virtual(connection) or not may_take:
             return False
         for _ in range(MOST_TAKEN):
             message = channel.basic_get(queue, no_ack=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +44,8 @@ class Taking:
         self._connection: Any = None
         self._channel: Any = None
         self._tags: list[Any] = []  # of what was taken and is not removed, in that order
+        self._lock = threading.Lock()  # held while the channel is used
+        self._over = False
 
     def __enter__(self) -> Self:
         def begin() -> None:
@@ -62,13 +66,19 @@ class Taking:
         Raises BrokerDown: none of them is removed, and the broker gives them back.
         """
 
+        # A slow broker gives fewer at once, and not an error each time.
+        enough = time.monotonic() + self._seconds / 2
+
         def get() -> list[Taken]:
             found: list[Taken] = []
-            while len(found) < most:
-                message = self._channel.basic_get(self._queue, no_ack=False)
-                if message is None:
-                    break
-                self._tags.append(message.delivery_tag)
+            while len(found) < most and (not found or time.monotonic() < enough):
+                with self._lock:
+                    if self._over:  # given up at the deadline: nobody would put it back
+                        break
+                    message = self._channel.basic_get(self._queue, no_ack=False)
+                    if message is None:
+                        break
+                    self._tags.append(message.delivery_tag)
                 found.append(Taken(message.delivery_tag, describe(message)))
             return found
 
@@ -84,8 +94,11 @@ class Taking:
 
         def acknowledge() -> None:
             for one in taken:
-                self._channel.basic_ack(one.tag)
-                self._tags.remove(one.tag)
+                with self._lock:
+                    if self._over:
+                        return
+                    self._channel.basic_ack(one.tag)
+                    self._tags.remove(one.tag)
             # An answer to a question asked afterwards shows that the broker has read all of it.
             self._channel.queue_declare(self._queue, passive=True)
 
@@ -106,8 +119,10 @@ class Taking:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._over = True
+
         def end() -> None:
-            with suppress(Exception):
+            with self._lock, suppress(Exception):
                 if hasattr(self._channel, "priority_steps"):
                     self._put_back_redis()
             with suppress(Exception):
@@ -116,7 +131,7 @@ class Taking:
                 self._connection.release()
 
         with suppress(DeadlineExceeded):
-            within(self._seconds, end)
+            within(2 * self._seconds, end)
 
     def _put_back_redis(self) -> None:
         """Put what was taken and not removed where it was: at the end that is taken next.

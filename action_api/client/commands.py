@@ -206,5 +206,6 @@ def _errors_shown(as_json: bool) -> Iterator[None]:
         if as_json:
             document = error.document if isinstance(error, Problem) else {"detail": str(error)}
             click.echo(json.dumps(document))
-        click.echo(f"Error: {error}", err=True)
+        # What the API says can quote what others put into a message.
+        click.echo(f"Error: {picture.plain(error)}", err=True)
         sys.exit(error.exit_code)

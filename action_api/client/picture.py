@@ -22,13 +22,15 @@ _AUDIT = "/d/celerytrail-audit"
 def action(answer: Mapping[str, Any], grafana_url: str) -> Iterator[str]:
     """Return the lines for an action: the answer of the API."""
     state = str(answer["state"])
-    yield f"{answer['verb']}: {_WORDS.get(state, state)}. {_plain(answer['message'])}"
+    yield f"{plain(answer['verb'])}: {_WORDS.get(state, plain(state))}. {plain(answer['message'])}"
     if answer["duplicate"]:
-        yield f"  an earlier action by {_plain(answer['actor'])} is what is told here; nothing new was done"
+        yield f"  an earlier action by {plain(answer['actor'])} is what is told here; nothing new was done"
     tasks: Sequence[Mapping[str, Any]] = answer["tasks"]
     if len(tasks) > 1:
         counts = Counter(str(task["result"]) for task in tasks)
-        yield "  " + ", ".join(f"{number} {result}" for result, number in counts.most_common())
+        yield "  " + ", ".join(
+            f"{number} {plain(result)}" for result, number in counts.most_common()
+        )
     for task in tasks[:MAX_TASKS]:
         yield f"  {_task(task)}"
     if len(tasks) > MAX_TASKS:
@@ -38,7 +40,7 @@ def action(answer: Mapping[str, Any], grafana_url: str) -> Iterator[str]:
     sent = [task["new_task_id"] for task in tasks if task["new_task_id"]]
     if len(sent) == 1:
         yield f"  see {grafana_url}{_TASK}{quote(str(sent[0]), safe='')}"
-    yield f"  action {answer['action_id']}, see {grafana_url}{_AUDIT}"
+    yield f"  action {plain(answer['action_id'])}, see {grafana_url}{_AUDIT}"
 
 
 def purge_preview(queue: str, label: str, preview: Mapping[str, Any]) -> Iterator[str]:
@@ -56,7 +58,7 @@ def chord_preview(group_id: str, label: str, preview: Mapping[str, Any]) -> Iter
         f"{preview[name]} {name}" for name in ("failed", "succeeded") if name in preview
     )
     counted = _counted(preview.get("members"), "task")
-    yield f"{preview.get('kind', 'chord')} {group_id} of {label}: {counted}, {ended}."
+    yield f"{plain(preview.get('kind', 'chord'))} {group_id} of {label}: {counted}, {ended}."
     body = preview.get("body")
     if isinstance(body, Mapping):
         yield f"  then {_named(body)}"
@@ -71,15 +73,15 @@ def _sample(sample: Sequence[Any]) -> Iterator[str]:
 
 def _named(task: Mapping[str, Any]) -> str:
     words = [task.get("task_name") or "(no name)", task.get("task_id"), task.get("state")]
-    return "  ".join(_plain(word) for word in words if word)
+    return "  ".join(plain(word) for word in words if word)
 
 
 def _task(task: Mapping[str, Any]) -> str:
-    line = f"{_plain(task['task_id'])}  {task['result']}"
+    line = f"{plain(task['task_id'])}  {plain(task['result'])}"
     if task["new_task_id"]:
-        line += f" as {_plain(task['new_task_id'])}"
+        line += f" as {plain(task['new_task_id'])}"
     if task["message"]:
-        line += f": {_plain(task['message'])}"
+        line += f": {plain(task['message'])}"
     return line
 
 
@@ -94,6 +96,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Return a text without what could move a terminal's cursor."""
     return "".join(c if c.isprintable() else "?" for c in str(value))

@@ -190,6 +190,8 @@ class Refusals:
     def _write(self, refusal: Refusal) -> bool:
         actor = refusal.actor
         detail: dict[str, Any] = {"code": refusal.code, "why": refusal.why}
+        if actor is not None:
+            detail["subject"] = actor.subject
         if refusal.claimed:
             detail["claimed"] = dict(refusal.claimed)
         return self._append(

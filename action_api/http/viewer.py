@@ -85,6 +85,7 @@ def viewer_blueprint() -> Blueprint:
             "duplicate": False,
             "actor": found.actor,
             "tasks": outcome.tasks,
+            "new_group_id": outcome.detail.get("group_id"),
         }
 
     return routes

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import queue
+import socket
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,14 +32,15 @@ def fetch_keys(url: str, seconds: float = TIMEOUT_SECONDS) -> Mapping[str, Ellip
     """Return the P-256 keys for signatures, by their ids.
 
     ``url`` comes from the configuration and never from a request or a token. The whole of it,
-    name resolution too, takes ``seconds`` at most: it is done by a thread of its own, which is
-    left behind where it hangs. Raises JwksError.
+    name resolution too, takes ``seconds`` at most: it is done by a thread of its own, whose
+    connection is cut where it takes longer. Raises JwksError.
     """
     answers: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+    line = _Line()
 
     def work() -> None:
         try:
-            answers.put(_get(url, seconds))
+            answers.put(_get(url, seconds, line))
         except Exception as exc:  # noqa: BLE001 - the waiting thread decides what it means
             answers.put(exc)
 
@@ -45,10 +48,13 @@ def fetch_keys(url: str, seconds: float = TIMEOUT_SECONDS) -> Mapping[str, Ellip
     try:
         answer = answers.get(timeout=seconds)
     except queue.Empty:
+        # A server that sends a byte now and then would else keep a thread with each question.
+        line.cut()
         raise JwksError(f"no answer within {seconds:g} s") from None
     if isinstance(answer, JwksError):
         raise answer
-    if isinstance(answer, (OSError, http.client.HTTPException)):
+    # A host or path that cannot be put into a request at all is a ValueError (UnicodeError).
+    if isinstance(answer, (OSError, http.client.HTTPException, ValueError)):
         raise JwksError(f"{type(answer).__name__}: {answer}") from answer
     if isinstance(answer, Exception):
         raise answer
@@ -93,7 +99,29 @@ def _key(entry: Any) -> EllipticCurvePublicKey | None:
     return key if isinstance(key, EllipticCurvePublicKey) else None
 
 
-def _get(url: str, seconds: float) -> bytes:
+class _Line:
+    """The connection of one question, so that whoever waits for the answer can end it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._cut = False
+
+    def opened(self, connected: socket.socket) -> None:
+        with self._lock:
+            self._socket = connected
+            if self._cut:
+                raise JwksError("nobody waits for the answer any more")
+
+    def cut(self) -> None:
+        with self._lock:
+            self._cut = True
+            if self._socket is not None:
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _get(url: str, seconds: float, line: _Line) -> bytes:
     parts = urlsplit(url)
     assert parts.hostname is not None  # the configuration was checked
     connection: http.client.HTTPConnection
@@ -104,6 +132,8 @@ def _get(url: str, seconds: float) -> bytes:
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
     try:
+        connection.connect()
+        line.opened(connection.sock)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers={"Accept": "application/json"})
         with connection.getresponse() as response:

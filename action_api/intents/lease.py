@@ -75,6 +75,8 @@ class Lease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # A thread that was given up at a deadline may still ask: what is over is not begun.
+        self._lost = True
         self._stop.set()
         self._thread.join()
 

@@ -11,7 +11,7 @@ from celerytrail.action_api.action import Outcome
 from celerytrail.action_api.errors import ActionApiError
 from celerytrail.action_api.intents.settings import IntentSettings
 from celerytrail.action_api.intents.unwritten import Unwritten
-from celerytrail.action_api.ledger import Ledger
+from celerytrail.action_api.ledger import Ledger, LedgerRefused
 from celerytrail.action_api.rows import ExpiredIntent
 
 _log = logging.getLogger(__name__)
@@ -68,9 +68,7 @@ class Sweep:
         # Held for a short while only: what is not to be seen yet is looked at again, by anyone.
         for expired in self._ledger.take_expired_intents(settings.holder, settings.sweep_seconds):
             outcome = self._outcome(expired)
-            if outcome is not None and self._ledger.finish_intent(
-                expired.intent_id, settings.holder, outcome
-            ):
+            if outcome is not None and self._finish(expired, outcome):
                 finished += 1
                 _log.warning(
                     "action %s (%s by %s) had lost its process: %s",
@@ -80,6 +78,13 @@ class Sweep:
                     outcome.state,
                 )
         return finished
+
+    def _finish(self, expired: ExpiredIntent, outcome: Outcome) -> bool:
+        try:
+            return self._ledger.finish_intent(expired.intent_id, self._settings.holder, outcome)
+        except LedgerRefused as exc:  # of this one; those after it are no worse for it
+            _log.error("the outcome of action %s is not accepted: %s", expired.intent_id, exc)
+            return False
 
     def _outcome(self, expired: ExpiredIntent) -> Outcome | None:
         known = self._unwritten.get(expired.intent_id)
@@ -94,6 +99,8 @@ class Sweep:
         except ActionApiError as exc:
             if not last_look:
                 _log.info("action %s cannot be looked for yet: %s", expired.intent_id, exc)
+        except Exception:  # noqa: BLE001 (or this action stays open, and those after it too)
+            _log.exception("looking for action %s failed", expired.intent_id)
         if not last_look:
             return None
         return Outcome(

@@ -36,6 +36,15 @@ class Member:
         return [link for link in reversed(links) if isinstance(link, dict)]
 
     @property
+    def group_index(self) -> int | None:
+        """Return the place of this member in its group, None where the message does not say."""
+        links = self.links
+        index = self.message.headers.get("group_index")
+        if index is None and links:
+            index = _options(links[-1]).get("group_index")
+        return index if type(index) is int else None
+
+    @property
     def chord(self) -> Signature | None:
         """Return the body of the chord that this member counts for, None in a plain group."""
         chord = self.body.embedded.get("chord")
@@ -74,7 +83,8 @@ def workflow(group_id: str, messages: Iterable[tuple[str, Message]]) -> Workflow
     """Put a group together from the newest message of each of its tasks.
 
     Tasks that another member's chain, or the body, sends are left out: they come again with it.
-    Raises Refused (code ``unreadable_body``, ``mixed_chord``) for what cannot be taken apart.
+    Raises Refused (code ``unreadable_body``, ``mixed_chord``) for what cannot be taken apart, and
+    ``members_missing`` where a place of the group is empty.
     """
     members = [Member(task_id, message, read_json_body(message)) for task_id, message in messages]
     later: set[str] = set()
@@ -99,7 +109,26 @@ def workflow(group_id: str, messages: Iterable[tuple[str, Message]]) -> Workflow
             f"the tasks of group {group_id} do not belong to one chord: retry them one by one",
             code="mixed_chord",
         )
+    _require_every_place(group_id, first)
     return Workflow(tuple(first), with_chord[0].chord if with_chord else None)
+
+
+def _require_every_place(group_id: str, members: list[Member]) -> None:
+    """Refuse a group in which somebody is missing before the last that is there.
+
+    The body of a chord is a member of the group that its chord is in, and is sent only when that
+    chord is through. Without it the body of the group would run with a result too few.
+    """
+    places = {member.group_index for member in members}
+    known = {place for place in places if place is not None}
+    if None in places or len(known) == max(known, default=-1) + 1:
+        return
+    missing = min(set(range(max(known))) - known)
+    raise Refused(
+        f"member {missing} of group {group_id} was never sent, or is not known: retry the chord or "
+        "chain that it comes from",
+        code="members_missing",
+    )
 
 
 def last_task_id(signature: Signature) -> str | None:
@@ -167,6 +196,10 @@ def _renewed(
     for name in ("task_id", "group_id"):
         if isinstance(options.get(name), str):
             options[name] = new_id(options[name])
+    for name in ("eta", "expires"):
+        # A number counts from when it is sent; a time that is over would keep it from running.
+        if not isinstance(options.get(name), (int, float)):
+            options.pop(name, None)
     for name in ("link", "link_error"):
         links = options.get(name)
         if isinstance(links, dict):

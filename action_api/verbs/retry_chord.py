@@ -141,7 +141,6 @@ class RetryChord:
         again: _Again = plan.details
         broker = self._brokers.of(plan.deployment)
         new_id = _new_ids(intent.intent_id)
-        headers = [_links(member, new_id) for member in again.workflow.members]
         chord = again.workflow.chord
         body = None if chord is None else renewed(chord, new_id, outermost=True)
         body_id = None
@@ -151,8 +150,13 @@ class RetryChord:
             body["options"]["task_id"] = body_id
         group_id = new_id(again.group_id)
         ids = {old: new_id(old) for old in again.workflow.task_ids if old != again.group_id}
+        # A dead broker, or a queue that is not there, is known before anything is sent.
+        messages = [member.message for member in again.workflow.members]
+        queues = broker.queues_of(
+            {(m.exchange, m.routing_key or "") for m in messages if m.exchange}
+        )
+        headers = [_links(member, new_id, queues) for member in again.workflow.members]
         intent.progress({"sending": ids, "group_id": group_id})
-        broker.connections.ask(lambda connection: None)  # a dead broker is known before it starts
         app = broker.new_app()
         try:
             sent = send_canvas(
@@ -231,12 +235,20 @@ def _new_ids(intent_id: UUID) -> Callable[[str], str]:
     return lambda old: new_task_id(intent_id, old)
 
 
-def _links(member: Member, new_id: Callable[[str], str]) -> list[dict[str, Any]]:
-    """Return a member, and the links that follow it, as signatures under new ids."""
+def _links(
+    member: Member, new_id: Callable[[str], str], queues: Mapping[tuple[str, str], str]
+) -> list[dict[str, Any]]:
+    """Return a member, and the links that follow it, as signatures under new ids.
+
+    ``queues`` is what ``Broker.queues_of`` says about its exchange.
+    """
     message = member.message
     headers = message.headers
     options: dict[str, Any] = {"task_id": new_id(member.task_id), "declare": []}
-    if message.exchange:
+    queue = queues.get((message.exchange or "", message.routing_key or ""))
+    if queue is not None:
+        options["queue"] = queue
+    elif message.exchange:
         options |= {"exchange": message.exchange, "routing_key": message.routing_key}
     else:
         options["queue"] = message.routing_key
@@ -282,6 +294,5 @@ def _broken_off(ids: Mapping[str, str], exc: CanvasBrokeOff) -> Outcome:
         else TaskResult(old, "skipped", None, "not sent, or sent by its workflow later")
         for old, new in ids.items()
     )
-    return Outcome(
-        "partial" if sent else "unknown", f"{len(sent)} tasks were sent, then: {exc}", tasks
-    )
+    state = "partial" if sent else "unknown" if exc.in_flight else "failed"
+    return Outcome(state, f"{len(sent)} tasks were sent, then: {exc}", tasks)

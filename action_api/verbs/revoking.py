@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from celerytrail.action_api.action import ActionRequest, Intent, Outcome, Plan, TaskResult
 from celerytrail.action_api.broker.brokers import Brokers
+from celerytrail.action_api.broker.control import Replies
 from celerytrail.action_api.broker.errors import BrokerUncertain
 from celerytrail.action_api.errors import Unavailable
 from celerytrail.action_api.ledger import Ledger
@@ -43,11 +44,10 @@ def preview_revoke(plan: Plan) -> Mapping[str, object]:
 def perform_revoke(ledger: Ledger, brokers: Brokers, plan: Plan, intent: Intent) -> Outcome:
     """Tell the workers, and say which of them answered."""
     task_id, signal = plan.details
-    # How many answers to wait for; without it every wait would last to its end.
-    expected = len(ledger.live_workers(plan.deployment)) or None
+    # Whose answers to wait for; without them every wait would last to its end.
+    expected = ledger.live_workers(plan.deployment)
     if not intent.still_ours():
         raise Unavailable("another process has taken this action over; nothing was sent")
-    what = "terminated" if signal else "revoked"
     try:
         replies = brokers.of(plan.deployment).revoke(task_id, signal=signal, expected=expected)
     except BrokerUncertain as exc:
@@ -56,22 +56,42 @@ def perform_revoke(ledger: Ledger, brokers: Brokers, plan: Plan, intent: Intent)
             f"{exc}: whether the workers were told is not known",
             (TaskResult(task_id, "unknown"),),
         )
-    answered = sorted(replies.by_worker)
     detail = {"workers": dict(replies.by_worker), "all_replies_read": replies.complete}
-    if not answered:
-        return Outcome(
-            "unknown",
+    fault = _fault(replies, plan.target.get("worker"), signal)
+    if fault is not None:
+        return Outcome("unknown", fault, (TaskResult(task_id, "unknown", message=fault),), detail)
+    told = ", ".join(sorted(replies.agreed))
+    if signal is None:
+        message = f"revoked: {told} will not begin it"
+    elif replies.agreed == replies.without:
+        message = f"no worker has it yet, so nothing was ended: {told} will not begin it"
+    else:
+        message = f"terminated: {', '.join(sorted(replies.agreed - replies.without))} had it"
+    return Outcome("succeeded", message, (TaskResult(task_id, "revoked"),), detail)
+
+
+def _fault(replies: Replies, holder: str | None, signal: str | None) -> str | None:
+    """Say why nobody knows whether it was done; None when it was.
+
+    ``holder`` is the worker that has the task, as far as the ledger knows. Every worker agrees to
+    forget a task that it never heard of: only the holder's answer says something about it.
+    """
+    if not replies.by_worker:
+        return (
             "the workers were told, and none of them answered: a worker that comes up later does "
-            "not know of it",
-            (TaskResult(task_id, "unknown", message="no worker answered"),),
-            detail,
+            "not know of it"
         )
-    return Outcome(
-        "succeeded",
-        f"{what}: {', '.join(answered)} answered",
-        (TaskResult(task_id, "revoked"),),
-        detail,
-    )
+    if not replies.agreed:
+        said = "; ".join(f"{worker}: {text}" for worker, text in sorted(replies.by_worker.items()))
+        return f"no worker could do it: {said}"
+    if not holder:
+        return None
+    if holder not in replies.agreed:
+        said = replies.by_worker.get(holder, "did not answer")
+        return f"other workers were told, but {holder}, which has the task: {said}"
+    if signal is not None and replies.agreed == replies.without:
+        return f"no worker has the task any more, {holder} neither: it may have ended meanwhile"
+    return None
 
 
 def recover_revoke(ledger: Ledger, expired: ExpiredIntent, *, last_look: bool) -> Outcome | None:

@@ -16,5 +16,5 @@ class VerbSettings:
     purge_most: int = 100_000
     purge_chunk: int = 200
     purge_seconds: float = 20.0
-    chord_most: int = 10_000
+    chord_most: int = 5_000
     chord_seconds: float = 60.0

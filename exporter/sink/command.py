@@ -53,8 +53,8 @@ def sink(
 
 
 def _run(config: SinkConfig, port_file: Path | None) -> None:
-    from celerytrail.exporter.sink.server import (
-        SinkServer,
+    from celerytrail.exporter.http_server import (
+        HttpServer,
         announce_to,
         log_to_stderr,
         share_metrics,
@@ -64,7 +64,8 @@ def _run(config: SinkConfig, port_file: Path | None) -> None:
     if config.workers > 1:
         share_metrics()
     # Imported late: prometheus_client decides at import whether processes share their counters.
+    from celerytrail.exporter.sink.server import server_settings
     from celerytrail.exporter.sink.start import check_database, make_app
 
     check_database(config)
-    SinkServer(config, lambda: make_app(config), announce_to(port_file)).run()
+    HttpServer(server_settings(config), lambda: make_app(config), announce_to(port_file)).run()

@@ -67,7 +67,15 @@ LEFT JOIN LATERAL (
             FROM celerytrail.tasks again
             WHERE again.task_id = n.task_id
               AND (again.namespace, again.service, again.environment) = (t.namespace, t.service, t.environment)
-              AND again.finished_at IS NOT NULL AND again.state NOT IN ('succeeded', 'ignored', 'retried')
+              AND again.finished_at IS NOT NULL AND again.state NOT IN ('succeeded', 'ignored', 'retried', 'purged')
+              -- An operator ended the retry.
+              AND NOT (again.state IN ('revoked', 'aborted') AND EXISTS (
+                  SELECT
+                  FROM celerytrail.task_actions a
+                  WHERE a.task_id = again.task_id
+                    AND (a.namespace, a.service, a.environment) = (again.namespace, again.service, again.environment)
+                    AND a.verb IN ('cancel', 'terminate') AND a.phase = 'outcome'
+              ))
               -- A failure of its own workflow, or of this one, is told there.
               AND again.root_group_id IS NULL
               AND coalesce(again.root_id, again.task_id) <> coalesce(t.root_group_id, t.root_id, t.task_id)

@@ -12,7 +12,9 @@ FROM celerytrail_views.workflows w
 WHERE w.workflow_id = ANY (ARRAY(
     SELECT c.workflow_id
     FROM celerytrail_views.chords c
-    WHERE c.updated_at > now() - interval '24 hours' AND NOT c.body_seen
+    -- What happened within a minute is under way, and must not take the places of others.
+    WHERE c.updated_at BETWEEN now() - interval '24 hours' AND now() - interval '1 minute'
+      AND NOT c.body_seen
     GROUP BY c.workflow_id
     ORDER BY max(c.updated_at) DESC
     LIMIT 2000

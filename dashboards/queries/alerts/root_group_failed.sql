@@ -14,12 +14,17 @@ SELECT
 FROM celerytrail_views.workflows w
 -- The views of workflows are reached by the id of the workflow.
 WHERE w.workflow_id = ANY (ARRAY(
-    SELECT m.workflow_id
-    FROM celerytrail_views.workflow_members m
-    WHERE m.state NOT IN ('sent', 'received', 'started', 'retried', 'succeeded', 'ignored')
-      AND m.finished_at > now() - interval '24 hours'
-    GROUP BY m.workflow_id
-    ORDER BY max(m.finished_at) DESC
+    SELECT coalesce(t.root_group_id, t.root_id, t.task_id)
+    FROM celerytrail_views.tasks t
+    WHERE t.state NOT IN ('sent', 'received', 'started', 'retried', 'succeeded', 'ignored')
+      AND t.finished_at > now() - interval '24 hours'
+      -- Single tasks may fail by the thousand, and must not take the places of workflows.
+      AND (
+          coalesce(t.root_group_id, t.root_id, t.task_id) <> t.task_id
+          OR EXISTS (SELECT FROM celerytrail_views.tasks c WHERE c.parent_id = t.task_id)
+      )
+    GROUP BY 1
+    ORDER BY max(t.finished_at) DESC
     LIMIT 2000
 ))
   AND w.kind IN ('group', 'chord', 'chain')

@@ -6,7 +6,7 @@ WITH waiting AS MATERIALIZED (
         t.environment,
         t.queue,
         count(*) AS waiting,
-        extract(epoch FROM now() - min(greatest(t.sent_at, t.eta)))::float8 AS oldest
+        extract(epoch FROM now() - min(coalesce(greatest(t.sent_at, t.eta), t.received_at)))::float8 AS oldest
     FROM celerytrail_views.tasks t
     WHERE t.state IN ('sent', 'received')
       AND t.updated_at >= now() - interval '7 days'

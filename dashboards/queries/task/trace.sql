@@ -50,24 +50,27 @@ WITH task AS MATERIALIZED (
     ) AS b
     WHERE b.begun_at IS NOT NULL
 )
-SELECT r.*
-FROM root r
-UNION ALL
-SELECT
-    s."traceID",
-    s."spanID",
-    CASE WHEN EXISTS (SELECT FROM bars p WHERE p."spanID" = s."parentSpanID") THEN s."parentSpanID" ELSE 'task' END,
-    s."operationName",
-    s."serviceName",
-    s."startTime",
-    s."duration",
-    s."kind",
-    s."statusCode",
-    s."statusMessage",
-    s."tags",
-    s."serviceTags",
-    s."logs",
-    -- What a body follows is not in this trace.
-    '[]'
-FROM bars s
-ORDER BY "startTime", "duration" DESC, "spanID"
+SELECT t.*
+FROM (
+    SELECT r.*
+    FROM root r
+    UNION ALL
+    SELECT
+        s."traceID",
+        s."spanID",
+        CASE WHEN EXISTS (SELECT FROM bars p WHERE p."spanID" = s."parentSpanID") THEN s."parentSpanID" ELSE 'task' END,
+        s."operationName",
+        s."serviceName",
+        s."startTime",
+        s."duration",
+        s."kind",
+        s."statusCode",
+        s."statusMessage",
+        s."tags",
+        s."serviceTags",
+        s."logs",
+        -- What a body follows is not in this trace.
+        '[]'
+    FROM bars s
+) AS t
+ORDER BY t."parentSpanID" IS NOT NULL, t."startTime", t."kind" DESC, t."spanID"

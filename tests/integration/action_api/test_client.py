@@ -159,7 +159,14 @@ def answer_state(state: str) -> Callable[[BaseHTTPRequestHandler], None]:
         "message": "the broker fell silent",
         "duplicate": False,
         "actor": "token:terminal",
-        "tasks": [{"task_id": "t\x1b[2J", "result": "sent", "new_task_id": "n/1", "message": None}],
+        "tasks": [
+            {
+                "task_id": "t\x1b[2J",
+                "result": "sent\x1b]0;\x07",
+                "new_task_id": "n/1",
+                "message": None,
+            }
+        ],
     }
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -171,6 +178,16 @@ def answer_state(state: str) -> Callable[[BaseHTTPRequestHandler], None]:
         handler.wfile.write(body)
 
     return answer
+
+
+def refuse_in_colour(handler: BaseHTTPRequestHandler) -> None:
+    """Refuse in words that somebody put there who sends messages: a content type, say."""
+    hang_up(handler)
+    body = json.dumps({"code": "refused", "detail": "no \x1b]0;title\x07 \x1b[2J here"}).encode()
+    handler.send_response(409)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
 
 
 def redirect(handler: BaseHTTPRequestHandler) -> None:
@@ -190,6 +207,7 @@ def redirect(handler: BaseHTTPRequestHandler) -> None:
         (answer_state("failed"), REFUSED, "not done"),
         (answer_state("succeeded"), DONE, "/d/celerytrail-task?var-task_id=n%2F1"),
         (redirect, REFUSED, "is CELERYTRAIL_ACTIONS_URL right?"),
+        (refuse_in_colour, REFUSED, "(refused)"),
     ],
 )
 def test_each_outcome_has_its_exit_code(
@@ -200,7 +218,7 @@ def test_each_outcome_has_its_exit_code(
         done = run("retry", "t", *WHERE, CELERYTRAIL_ACTIONS_URL=url)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
-    assert "\x1b" not in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
     assert server.asked == ["/v1/operator/retry"]
 
 

@@ -82,7 +82,8 @@ def test_a_purge_by_a_button_removes_what_was_seen(served: Served, orders: Order
     assert said["duplicate"] is False
     assert orders.depth == 0
     rows = served.rows(
-        "SELECT phase, actor, role, request_id = %s, reason_commitment IS NULL"
+        "SELECT phase, actor, role, request_id = %s, reason_commitment IS NULL,"
+        " target ->> 'subject'"
         " FROM celerytrail.actions"
         " WHERE intent_id = %s AND phase IN ('intent', 'outcome') ORDER BY batch_id",
         answer.headers["x-request-id"],
@@ -92,6 +93,7 @@ def test_a_purge_by_a_button_removes_what_was_seen(served: Served, orders: Order
         ("intent", "grafana:1:alice", "admin", True),
         ("outcome", "grafana:1:alice", "admin", True),
     ]
+    assert [row[5] for row in rows] == ["user:uid-alice"] * 2
     assert rows[0][4], "$reason is a name that Grafana did not fill, and no reason"
     assert served.api.metric("performed_total", verb="purge", state="succeeded") >= 1
 

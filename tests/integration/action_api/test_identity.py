@@ -341,7 +341,11 @@ def test_a_viewer_may_do_nothing(
         "role": role,
         **SHOP_PARAMETERS,
         "target": {"task_id": "task-of-shop"},
-        "detail": {"code": "not_allowed", "why": "not_allowed"},
+        "detail": {
+            "code": "not_allowed",
+            "why": "not_allowed",
+            "subject": "user:uid-alice",
+        },
         "chained": True,
     }
     assert served.actions() == before
@@ -479,3 +483,26 @@ def test_known_keys_outlive_an_outage(served: Served) -> None:
         assert served.api.request("GET", WHOAMI, alice()).status == 200
     finally:
         served.key_server.start()
+
+
+def test_who_takes_the_name_of_another_can_be_told_apart(served: Served) -> None:
+    """People of Grafana may change their own login, and a token may be made under an old name."""
+
+    def as_alice(uid: str) -> dict[str, str]:
+        return {
+            **with_token(token(claims("alice", sub=f"user:{uid}"))),
+            **_context_of("alice", UserUID=uid),
+        }
+
+    refused = served.api.act(
+        PURGE, as_alice("mallory"), {**BANK_PARAMETERS, "queue": "q", "seen_depth": "0"}
+    )
+    assert served.refusal(refused)["detail"]["subject"] == "user:mallory"
+    text = served.api_token("name-used-twice", "cancel")
+    refused = served.api.act(RETRY, bearer(text), TASK)
+    detail = served.refusal(refused)["detail"]
+    ((token_id,),) = served.rows(
+        "SELECT encode(substr(token_hash, 1, 6), 'hex') FROM celerytrail.api_tokens"
+        " WHERE name = 'name-used-twice'"
+    )
+    assert detail["subject"] == token_id

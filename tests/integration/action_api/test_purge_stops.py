@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Connection, Exchange, Queue
 
+from celerytrail.action_api.broker.bounds import BrokerBounds
+from celerytrail.action_api.broker.connections import Connections
+from celerytrail.action_api.broker.errors import BrokerDown
+from celerytrail.action_api.broker.taking import Taking
 from celerytrail.action_api.config import DeploymentSettings
 from celerytrail.action_api.verbs.settings import VerbSettings
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
@@ -45,8 +51,8 @@ def waiting(url: str, queue: str = "orders") -> list[Any]:
 
 
 def test_what_was_taken_and_not_removed_waits_in_its_old_order(
-    stored: StoredTasks,  # noqa: F811
-    broker_url: str,  # noqa: F811
+    stored: StoredTasks,
+    broker_url: str,
 ) -> None:
     ids = fill(broker_url, 10)
     with replica(
@@ -62,7 +68,7 @@ def test_what_was_taken_and_not_removed_waits_in_its_old_order(
 
 
 def test_every_priority_of_valkey_keeps_its_order(
-    stored: StoredTasks,  # noqa: F811
+    stored: StoredTasks,
     valkey: EmbeddedValkey,
 ) -> None:
     urgent = fill(valkey.url, 3, first=50, priority=0)
@@ -77,7 +83,7 @@ def test_every_priority_of_valkey_keeps_its_order(
 def test_what_goes_back_goes_to_its_own_queue_alone(
     migrated: MigratedDatabase,
     ledger: SinkLedger,
-    stored: StoredTasks,  # noqa: F811
+    stored: StoredTasks,
     valkey: EmbeddedValkey,
 ) -> None:
     """The exchange would give it to every queue that is bound, also where it was done already."""
@@ -98,7 +104,7 @@ def test_what_goes_back_goes_to_its_own_queue_alone(
 
 
 def test_what_came_after_the_action_began_stays_although_more_was_seen(
-    stored: StoredTasks,  # noqa: F811
+    stored: StoredTasks,
     valkey: EmbeddedValkey,
 ) -> None:
     """Workers took most of what somebody saw; a producer is as fast as the purge."""
@@ -115,3 +121,38 @@ def test_what_came_after_the_action_began_stays_although_more_was_seen(
         done = purge(api, 1000)
         assert [task.task_id for task in done.outcome.tasks] == ids
         assert depth(api) == len(came) > 0
+
+
+def slow_down(taking: Taking, seconds: float) -> None:
+    """Let each message arrive late."""
+    get = taking._channel.basic_get
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        time.sleep(seconds)
+        return get(*arguments, **options)
+
+    taking._channel.basic_get = late
+
+
+def test_a_slow_broker_gives_fewer_at_once(valkey: EmbeddedValkey) -> None:
+    fill(valkey.url, 5)
+    connections = Connections(valkey.url, BrokerBounds())
+    with Taking(connections, "orders", 2.0) as taking:
+        slow_down(taking, 0.6)
+        taken = taking.take(5)
+        assert 1 <= len(taken) < 5
+        taking.remove(taken)
+    assert len(waiting(valkey.url)) == 5 - len(taken)
+
+
+def test_what_arrives_after_the_deadline_goes_back_too(valkey: EmbeddedValkey) -> None:
+    ids = fill(valkey.url, 3)
+    connections = Connections(valkey.url, BrokerBounds())
+    with Taking(connections, "orders", 1.0) as taking:
+        slow_down(taking, 1.5)
+        with pytest.raises(BrokerDown):
+            taking.take(3)
+    for thread in threading.enumerate():
+        if thread.name == "celerytrail-broker":
+            thread.join(30)
+    assert [message.headers["id"] for message in waiting(valkey.url)] == ids

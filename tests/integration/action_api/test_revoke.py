@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from celerytrail.action_api.broker.bounds import BrokerBounds
@@ -49,3 +52,45 @@ def test_without_a_worker_nobody_answers_and_the_outcome_is_not_known(acting: Ac
         done = api.do("cancel", task_id=sent)
     assert done.outcome.state == "unknown"
     assert "none of them answered" in done.outcome.message
+
+
+def test_another_worker_that_answers_does_not_speak_for_the_one_that_has_the_task(
+    acting: Acting,
+) -> None:
+    holder = acting.pipeline.start_worker(*INCLUDE)
+    running = acting.publish({"task": "moody.wait", "args": [60]})["id"]
+    name = acting.wait_for(running, "started")["worker"]
+    acting.pipeline.start_worker(*INCLUDE)
+    os.kill(holder.process.pid, signal.SIGSTOP)
+    try:
+        with acting.replica(bounds=BrokerBounds(control_seconds=2.0)) as api:
+            done = api.do("terminate", task_id=running)
+            assert done.outcome.state == "unknown", done
+            assert name in done.outcome.message
+            assert len(done.outcome.detail["workers"]) == 1
+    finally:
+        os.kill(holder.process.pid, signal.SIGCONT)
+    acting.wait_for(running, "revoked")
+
+
+def test_a_terminate_of_what_no_worker_has_says_so(acting: Acting) -> None:
+    waiting = acting.publish(
+        {"task": "moody.echo", "args": [1], "options": {"queue": "nobody reads"}}
+    )["id"]
+    wait_until(lambda: acting.task(waiting), "the send is in the ledger", 60)
+    acting.pipeline.start_worker(*INCLUDE)
+    with acting.replica() as api:
+        done = api.do("terminate", task_id=waiting)
+    assert done.outcome.state == "succeeded", done
+    assert "nothing was ended" in done.outcome.message
+
+
+def test_a_worker_that_cannot_end_a_task_has_not_ended_it(acting: Acting) -> None:
+    acting.pipeline.start_worker(*INCLUDE, "--pool", "threads")
+    running = acting.publish({"task": "moody.wait", "args": [60]})["id"]
+    acting.wait_for(running, "started")
+    with acting.replica() as api:
+        done = api.do("terminate", task_id=running)
+    acting.let_go()
+    assert done.outcome.state == "unknown", done
+    assert "error" in done.outcome.message

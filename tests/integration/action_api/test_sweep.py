@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import Any
 
 from celerytrail.action_api.config import DeploymentSettings
-from celerytrail.action_api.errors import Refused
 from celerytrail.action_api.intents.lease import Lease
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
-from celerytrail.exporter.sink.ledger import Ledger as SinkLedger
 from tests.integration.action_api.acting import Replica, replica
 from tests.integration.action_api.stored_tasks import StoredTasks
 from tests.integration.action_api.test_intents import TASK, die, shop, slow_publish, states, stored
 from tests.span_rows import SHOP
 from tests.waiting import wait_until
-
-if TYPE_CHECKING:
-    from tests.databases import MigratedDatabase
 
 __all__ = ["shop", "stored"]
 
@@ -31,15 +24,19 @@ def retry(api: Replica, task_id: str = TASK) -> Any:
 
 
 def test_an_action_whose_look_fails_stops_no_other_and_ends_unknown(
-    stored: StoredTasks,  # noqa: F811
-    shop: DeploymentSettings,  # noqa: F811
+    stored: StoredTasks,
+    shop: DeploymentSettings,
     valkey: EmbeddedValkey,
 ) -> None:
     first = die(stored, valkey, "before")
     # What it is on was written by another release, or by hand: nothing can be made of it.
     broken = {"verb": "retry", "task": ["a list"]}
     with replica(
-        stored.database.dsn("actions"), shop, sweep_seconds=1.0, lease_seconds=1.0, grace_seconds=2.0
+        stored.database.dsn("actions"),
+        shop,
+        sweep_seconds=1.0,
+        lease_seconds=1.0,
+        grace_seconds=2.0,
     ) as api:
         recover = api.verbs["retry"].recover
 
@@ -54,8 +51,8 @@ def test_an_action_whose_look_fails_stops_no_other_and_ends_unknown(
 
 
 def test_who_lost_the_lease_after_the_deed_still_tells_what_was_done(
-    stored: StoredTasks,  # noqa: F811
-    shop: DeploymentSettings,  # noqa: F811
+    stored: StoredTasks,
+    shop: DeploymentSettings,
 ) -> None:
     """A machine stands still for longer than a lease; another replica looks and finds nothing."""
     dsn = stored.database.dsn("actions")
@@ -92,8 +89,8 @@ def test_who_lost_the_lease_after_the_deed_still_tells_what_was_done(
 
 
 def test_a_late_thread_of_an_action_that_is_over_may_not_touch_the_broker(
-    stored: StoredTasks,  # noqa: F811
-    shop: DeploymentSettings,  # noqa: F811
+    stored: StoredTasks,
+    shop: DeploymentSettings,
 ) -> None:
     seen: list[Lease] = []
     with replica(stored.database.dsn("actions"), shop) as api:

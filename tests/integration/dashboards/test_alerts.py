@@ -91,11 +91,75 @@ def test_it_comes_back_when_the_retry_fails(own_shapes: Shapes) -> None:
     assert own_shapes.id_of("group") in firing(FAILED, own_shapes)
 
 
+def test_a_retry_that_an_operator_ended_is_seen_to(own_shapes: Shapes) -> None:
+    (failed,) = own_shapes.failed_ids("group")
+    again = own_shapes.flows["single"]["ids"][0]
+    own_shapes.retried({failed: again})
+    for state in ("purged", "revoked"):
+        own_shapes.rows("UPDATE celerytrail.tasks SET state = %s WHERE task_id = %s", state, again)
+        fires = own_shapes.id_of("group") in firing(FAILED, own_shapes)
+        assert fires is (state == "revoked"), "nobody knows who revoked it"
+    own_shapes.retried({again: ""}, "cancel", result="revoked")
+    assert own_shapes.id_of("group") not in firing(FAILED, own_shapes)
+
+
 def test_it_stays_for_a_day_and_no_longer(own_shapes: Shapes) -> None:
     own_shapes.time_passes("failed", "23 hours 50 minutes")
     assert own_shapes.id_of("failed") in firing(FAILED, own_shapes)
     own_shapes.time_passes("failed", "20 minutes")
     assert own_shapes.id_of("failed") not in firing(FAILED, own_shapes)
+
+
+def crowd(shapes: Shapes, workflow: str) -> None:
+    """Let thousands of tasks end just now, as the read model has them; ``workflow`` tells of which workflow."""
+    shapes.rows(
+        "INSERT INTO celerytrail.tasks (namespace, service, environment, task_id, task_name, state, inferred,"
+        " finished_at, state_day, state_key, attempts, updated_at, root_id, group_id, root_group_id)"
+        " SELECT 'shop', 'orders', 'test', 'crowd ' || n, 'shapes.check', 'failed', false, now(), current_date,"
+        f" '', 1, now(), 'crowd ' || n, {workflow}, {workflow} FROM generate_series(1, 2100) AS n"
+    )
+    shapes.rows("ANALYZE celerytrail.tasks")
+
+
+def test_single_tasks_that_fail_by_the_thousand_hide_no_workflow(own_shapes: Shapes) -> None:
+    before = firing(FAILED, own_shapes)
+    crowd(own_shapes, "NULL")
+    assert firing(FAILED, own_shapes) == before
+    assert set(before) >= {own_shapes.id_of(name) for name in ("failed", "group", "chain")}
+
+
+def test_a_crowd_of_chords_under_way_hides_no_body_that_never_ran(own_shapes: Shapes) -> None:
+    own_shapes.time_passes("skipped", "2 minutes")
+    before = firing(NEVER_RAN, own_shapes)
+    assert set(before) == {own_shapes.id_of("skipped")}
+    crowd(own_shapes, "'chord ' || n")
+    own_shapes.rows("UPDATE celerytrail.tasks SET state = 'succeeded' WHERE task_id LIKE 'crowd %'")
+    own_shapes.rows(
+        "INSERT INTO celerytrail.groups (namespace, service, environment, group_id, root_group_id, kind, size, chord_body_id,"
+        " updated_at) SELECT 'shop', 'orders', 'test', 'chord ' || n, 'chord ' || n, 'chord', 1, 'body ' || n, now()"
+        " FROM generate_series(1, 2100) AS n"
+    )
+    own_shapes.rows("ANALYZE celerytrail.groups")
+    assert firing(NEVER_RAN, own_shapes) == before
+
+
+def test_chords_that_went_well_hide_no_failure_on_the_overview(own_shapes: Shapes) -> None:
+    def failed() -> int:
+        (row,) = own_shapes.grafana.panel("celerytrail-overview", "Workflows failed")
+        return int(row["failed"])
+
+    own_shapes.time_passes("skipped", "2 minutes")
+    before = failed()
+    assert before == 5, "failed, group, chain, single, and skipped, whose body never ran"
+    crowd(own_shapes, "'chord ' || n")
+    own_shapes.rows("UPDATE celerytrail.tasks SET state = 'succeeded' WHERE task_id LIKE 'crowd %'")
+    own_shapes.rows(
+        "INSERT INTO celerytrail.groups (namespace, service, environment, group_id, root_group_id, kind, size, chord_body_id,"
+        " updated_at) SELECT 'shop', 'orders', 'test', 'chord ' || n, 'chord ' || n, 'chord', 1, 'crowd ' || n, now()"
+        " FROM generate_series(1, 300) AS n"
+    )
+    own_shapes.rows("ANALYZE celerytrail.groups")
+    assert failed() == before
 
 
 def test_a_task_that_an_operator_ended_is_no_alarm(own_shapes: Shapes) -> None:

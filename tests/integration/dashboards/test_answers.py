@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 
 from celerytrail.exporter.deployment import Deployment
 from tests.grafana.alert_evaluation import evaluate, provisioned_rule
+from tests.grafana.button import actions_of
 from tests.grafana.data_source import all_dashboards, panels_of
 from tests.integration.dashboards.recorded_shop import AT, RecordedShop
 from tests.span_rows import SHOP, span_row
@@ -196,6 +198,34 @@ def test_the_oldest_message_is_one_that_is_due(shop: RecordedShop) -> None:
     assert 600 <= oldest["age"] < 900
     (queue,) = shop.panel("overview", "Queues")
     assert (queue["queue"], queue["waiting"], queue["seen_depth"]) == ("orders", 1, "1")
+
+
+def test_a_message_whose_sender_has_no_agent_waits_since_it_was_received(
+    shop: RecordedShop,
+) -> None:
+    shop.write(span_row(1, "received", at=AT, task_id="one", task_name="shop.pay", queue="orders"))
+    (oldest,) = shop.panel("overview", "Oldest message")
+    (queue,) = shop.panel("overview", "Queues")
+    assert 600 <= oldest["age"] < 900
+    assert (queue["waiting"], 600 <= queue["oldest"] < 900) == (1, True)
+
+
+def test_what_a_button_sends_is_text_in_its_query(shop: RecordedShop) -> None:
+    """Grafana formats any other type: 1,234 for a number, a local time for a timestamp."""
+    checked = set()
+    for uid, opened in all_dashboards().items():
+        values = {v["name"]: "one" for v in opened["templating"]["list"]}
+        for panel in panels_of(opened):
+            for title, action in actions_of({"panels": [panel]}):
+                frame = shop.grafana.ask(panel["targets"][0]["rawSql"], values)
+                kinds = dict(zip(frame.columns, frame.types, strict=True))
+                sent = [action["confirmation"], *dict(action["fetch"]["queryParams"]).values()]
+                fields = set(re.findall(r"\$\{__data\.fields\.(\w+)\}", " ".join(sent)))
+                assert {kinds[field] for field in fields} == {"text"}, (uid, title, kinds)
+                checked.add((uid, action["title"]))
+    assert {title for _, title in checked} == {
+        "Retry", "Cancel", "Terminate", "Retry whole chord", "Purge",
+    }  # fmt: skip
 
 
 def test_a_worker_that_takes_nothing_is_stalled(shop: RecordedShop) -> None:

@@ -96,3 +96,45 @@ def test_a_canvas_that_is_nested_without_end_is_refused() -> None:
         deep = chain(deep)
     with pytest.raises(Refused):
         renewed(deep, str, outermost=True)
+
+
+def at(place: int | None, task_id: str, **embedded: Any) -> tuple[str, Message]:
+    named, message = member(task_id, **embedded)
+    headers = {**message.headers, "group_index": place}
+    return named, Message(headers, {}, "", "q", None, "application/json", "utf-8", message.body)
+
+
+def test_a_group_with_an_empty_place_is_refused() -> None:
+    body = signature("total", task_id="b")
+    link = signature("last", task_id="2b", group_index=1, chord=body)
+    whole = [at(0, "1", chord=body), at(None, "2", chain=[link]), at(2, "3", chord=body)]
+    assert len(workflow("g", whole).members) == 3
+    # A chord was to be the second member, and its body was never sent.
+    with pytest.raises(Refused) as refused:
+        workflow("g", [whole[0], whole[2]])
+    assert refused.value.code == "members_missing"
+    assert "member 1 " in str(refused.value)
+    with pytest.raises(Refused):
+        workflow("g", whole[1:])
+
+
+def test_what_is_due_later_or_has_expired_is_due_now_when_it_is_sent_again() -> None:
+    then = {"__type__": "datetime", "__value__": "2020-01-01T00:00:00"}
+    body = signature("total", task_id="b", expires=then, eta="2020-01-01T00:00:00", queue="sums")
+    link = signature("then", task_id="l", expires=30, countdown=5)
+    made = renewed(
+        {**body, "options": {**body["options"], "link": [link]}}, lambda old: f"new {old}",
+        outermost=True,
+    )  # fmt: skip
+    assert made["options"]["queue"] == "sums"
+    assert not {"expires", "eta"} & set(made["options"])
+    (again,) = made["options"]["link"]
+    assert again["options"] == {"task_id": "new l", "expires": 30, "countdown": 5}
+
+
+def test_links_that_an_option_carries_get_new_ids_too() -> None:
+    later = signature("later", task_id="c")
+    made = renewed(
+        signature("total", task_id="b", chain=[later]), lambda old: f"new {old}", outermost=True
+    )
+    assert made["options"]["chain"][0]["options"]["task_id"] == "new c"

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from celerytrail.action_api.action import Outcome, TaskResult
 from celerytrail.action_api.actor import Role
 from celerytrail.action_api.config import ActionApiConfig, Limits
 from celerytrail.action_api.errors import ConfigError
+from celerytrail.action_api.ledger import outcome_document
 from celerytrail.exporter.deployment import Deployment
 
 DEPLOYMENT = '[[deployment]]\nservice = "shop"\nbroker_url = "redis://:pass@broker/0"\n'
@@ -184,9 +188,46 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "limit too low": (
         DEPLOYMENT + "[limits]\nlease_seconds = 0.5\n",
-        "[limits]: lease_seconds: has to be from 1 to 3600, not 0.5",
+        "[limits]: lease_seconds: has to be from 1 to 600, not 0.5",
     ),
 }
+
+
+@pytest.mark.parametrize("key", ["broker_url", "result_backend"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter2/x@broker:6379/0",
+        "redis://:hunter2#x@broker/0",
+        "amqp://a:b@one//;amqp://user:hunter2?x@two//",
+        "redis://[hunter2@broker/0",
+    ],
+)
+def test_a_password_that_breaks_its_url_is_not_told(tmp_path: Path, key: str, url: str) -> None:
+    deployment = DEPLOYMENT if key != "broker_url" else '[[deployment]]\nservice = "shop"\n'
+    with pytest.raises(ConfigError, match=f"{key}: .*percent-encode") as raised:
+        read(tmp_path, f'{deployment}{key} = "{url}"\n')
+    assert "hunter2" not in str(raised.value)
+
+
+def test_urls_of_every_kind_are_taken(tmp_path: Path) -> None:
+    for url in (
+        "redis://:p%2Fss@broker:6379/0",
+        "redis://broker",
+        "redis+socket:///run/redis.sock",
+        "amqps://u:p@[::1]:5671/vhost",
+        "sentinel://one:26379;sentinel://two:26379",
+        "db+postgresql://u:p@db/results",
+        "memory://",
+    ):
+        config = read(tmp_path, DEPLOYMENT + f'result_backend = "{url}"\n')
+        assert config.deployments[0].result_backend == url
+
+
+def test_a_lease_is_as_long_as_the_ledger_allows(tmp_path: Path) -> None:
+    read(tmp_path, DEPLOYMENT + "[limits]\nlease_seconds = 600\n")
+    with pytest.raises(ConfigError, match="lease_seconds: has to be from 1 to 600"):
+        read(tmp_path, DEPLOYMENT + "[limits]\nlease_seconds = 601\n")
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -225,3 +266,18 @@ def test_the_dsn_may_be_in_a_file(tmp_path: Path) -> None:
         tmp_path, DEPLOYMENT, CELERYTRAIL_DSN="", CELERYTRAIL_DSN_FILE=str(tmp_path / "dsn")
     )
     assert config.dsn == "host=other"
+
+
+def test_the_outcome_of_the_largest_chord_fits_into_the_ledger(tmp_path: Path) -> None:
+    """A chord that is sent and cannot be written down would be sent, and nobody would know."""
+    most = 0
+    for number in (Limits().chord_most, 5_000, 6_000, 7_000, 10_000, 100_000):
+        try:
+            config = read(tmp_path, DEPLOYMENT + f"[limits]\nchord_most = {number}\n")
+        except ConfigError:
+            continue
+        most = max(most, config.limits.chord_most)
+    sent = tuple(TaskResult(str(uuid4()), "sent", str(uuid4())) for _ in range(most))
+    outcome = Outcome("succeeded", "x" * 1000, sent, {"group_id": str(uuid4()), "kind": "chord"})
+    assert most >= 5_000
+    assert len(dumps(outcome_document(outcome))) < 1_048_576

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -15,6 +16,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from celerytrail.action_api.identity.jwks import MAX_BYTES, JwksError, fetch_keys, parse_keys
 from tests.integration.action_api.grafana_identity import KEY, KeyServer, send
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -129,3 +131,36 @@ def test_nobody_there_is_an_error(server: KeyServer) -> None:
     server.stop()
     with pytest.raises(JwksError):
         fetch_keys(server.url)
+
+
+def drip_body(handler: BaseHTTPRequestHandler) -> None:
+    """Send a document that never ends, byte by byte."""
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        while not handler.server.released.wait(0.02):  # type: ignore[attr-defined]
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+    except OSError:
+        return
+
+
+def test_no_thread_is_left_with_a_server_that_never_ends(server: KeyServer) -> None:
+    server._server.released = server.released  # type: ignore[union-attr]
+    for answer in (drip_body, answer_slowly):
+        server.answer = answer
+        with pytest.raises(JwksError):
+            fetch_keys(server.url, seconds=0.3)
+    wait_until(
+        lambda: not [t for t in threading.enumerate() if t.name == "celerytrail-jwks"],
+        "the threads that asked have ended",
+        seconds=5,
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/kéys", "http://.a/keys", f"http://{'x' * 64}.example/keys"]
+)
+def test_an_address_that_cannot_be_asked_is_an_error(url: str) -> None:
+    with pytest.raises(JwksError):
+        fetch_keys(url)

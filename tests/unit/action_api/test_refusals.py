@@ -65,7 +65,7 @@ def test_one_refusal_is_one_row(ledger: Ledger, refusals: Refusals) -> None:
             "deployment": shop,
             "request_id": "request-1",
             "target": {"task_id": "t"},
-            "detail": {"code": "not_authenticated", "why": "no_proof"},
+            "detail": {"code": "not_authenticated", "why": "no_proof", "subject": "user:a"},
         },
         {
             "verb": "retry",

@@ -54,6 +54,13 @@ def test_the_four_rules_are_there_once_each() -> None:
     assert len({rule["uid"] for rule in rules()}) == 4
 
 
+def test_a_rule_whose_labels_may_change_waits_for_a_second_look() -> None:
+    (group,) = provisioned_groups()
+    by_uid = {rule["uid"]: rule for rule in group["rules"]}
+    # An earlier culprit that comes late would be a second alert, and the end of the first.
+    assert (group["interval"], by_uid["celerytrail-root-group-failed"]["for"]) == ("30s", "30s")
+
+
 def test_files_have_only_the_keys_that_grafana_reads_and_no_policy() -> None:
     for path in ALERTING.glob("*.yaml"):
         content = yaml.safe_load(path.read_text())
