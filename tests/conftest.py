@@ -13,7 +13,11 @@ import pytest
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
+from tests.browser.host_page import browser, host_page, plugin_site
 from tests.skipped import SkipReport
+
+# Once for all folders: two browsers' drivers cannot live in one process.
+__all__ = ["browser", "host_page", "plugin_site"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,11 +9,9 @@ from playwright.sync_api import Page, expect
 
 from tests.acceptance.control_room import ADMIN, EDITOR, ControlRoom
 from tests.browser.grafana_pages import PluginPages, serve_pages
-from tests.browser.host_page import OpenPage, browser, host_page, plugin_site
+from tests.browser.host_page import OpenPage
 from tests.grafana.plugin_proxy import GrafanaStandIn
 from tests.waiting import wait_until
-
-__all__ = ["browser", "host_page", "plugin_site"]
 
 SHOP = {"namespace": "shop", "service": "orders", "environment": "test"}
 SLOW = 60_000

@@ -6,10 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.host_page import browser, host_page, plugin_site
-
-__all__ = ["browser", "host_page", "plugin_site"]
-
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,4 +1,4 @@
-"""Fixtures that open a page of the built plugin in a real browser; import them where they are wanted.
+"""Fixtures that open a page of the built plugin in a real browser; ``tests/conftest.py`` registers them.
 
 ``CELERYTRAIL_TEST_GRAFANA_UI=oldest`` takes the packages of Grafana 11.6 instead of 13.2.
 """
