@@ -177,6 +177,8 @@ def test_a_whole_chord_runs_again_as_a_chord(room: ControlRoom) -> None:
     assert {row["task_id"]: row["retried_as"] for row in retried} == {
         task_id: new[task_id] for task_id in made["ids"]
     }, "the old body was never sent: there is no row of it"
+    told = room.data.panel("celerytrail-workflow", "Who did what to it", chosen)
+    assert [(row["phase"], row["tasks"]) for row in told] == [("outcome", 20), ("intent", 20)]
     assert worker.stop() == 0
 
 

@@ -22,6 +22,8 @@ FROM (
     FROM celerytrail_views.actions c
     WHERE c.verb = 'retry-chord' AND c.phase IN ('intent', 'refused')
       AND strpos(c.target::text, '"' || ${workflow_id:sqlstring} || '"') > 0
+      -- One that names its tasks is among the rows above.
+      AND (c.target -> 'tasks') IS NULL
       AND
       -- include: deployment_filter as c
 ) AS a
