@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
 from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
-from celerytrail.dashboards.uids import TAG, TASK, TASKS, WORKFLOW
+from celerytrail.dashboards.uids import PLUGIN, TAG, TASK, TASKS, WORKFLOW
 from celerytrail.dashboards.variables import SHARED
 
 Link = dict[str, object]
@@ -58,6 +58,12 @@ def to_workflow(column: str = "workflow_id", title: str = "Open the workflow") -
 def to_tasks(title: str, **values: str) -> Link:
     """Return a link to the list of tasks with some of its variables set."""
     return to_dashboard(TASKS, title, values)
+
+
+def to_page(title: str, page: str, *columns: str) -> Link:
+    """Return a link to a page of the plugin, with these columns of the row as its parameters."""
+    values = "&".join(f"{name}={field(name)}" for name in columns)
+    return {"title": title, "url": f"/a/{PLUGIN}/{page}?{values}", "targetBlank": False}
 
 
 def zoomed() -> Link:

@@ -11,7 +11,14 @@ from grafana_foundation_sdk.models.dashboard import ValueMap, ValueMappingResult
 from celerytrail.dashboards.buttons import DEPLOYMENT, purge
 from celerytrail.dashboards.columns import TIME, Column, buttons_column, key_column, state_column
 from celerytrail.dashboards.dashboard import dashboard
-from celerytrail.dashboards.links import field, to_dashboard, to_task, to_tasks, to_workflow
+from celerytrail.dashboards.links import (
+    field,
+    to_dashboard,
+    to_page,
+    to_task,
+    to_tasks,
+    to_workflow,
+)
 from celerytrail.dashboards.panels import plain, stat, steps, table, time_series
 from celerytrail.dashboards.postgres_query import QueryFile
 from celerytrail.dashboards.state_colours import BAD, CALM, GOOD, STATE_COLOURS, WARNING
@@ -280,7 +287,15 @@ def queues() -> table_panel.Panel:
         "Queues",
         QueryFile("overview", "queues"),
         [
-            Column("queue", "Queue", 130, links=[to_tasks("List its tasks", queue=field("queue"))]),
+            Column(
+                "queue",
+                "Queue",
+                130,
+                links=[
+                    to_tasks("List its tasks", queue=field("queue")),
+                    to_page("Preview, then purge", "purge", *DEPLOYMENT, "queue"),
+                ],
+            ),
             Column("waiting", "Waiting", 80, unit="locale"),
             Column(
                 "oldest", "Oldest", 95, unit="s", steps=steps(GOOD, (300, WARNING), (3600, BAD))

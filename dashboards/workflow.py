@@ -15,6 +15,7 @@ from celerytrail.dashboards.dashboard import dashboard
 from celerytrail.dashboards.links import (
     Link,
     field,
+    to_page,
     to_task,
     to_workflow,
 )
@@ -30,7 +31,7 @@ from celerytrail.dashboards.state_colours import (
     WARNING,
     WORKFLOW_COLOURS,
 )
-from celerytrail.dashboards.uids import PLUGIN, WORKFLOW
+from celerytrail.dashboards.uids import WORKFLOW
 from celerytrail.dashboards.variables import SHARED, text_box
 
 _ASK = "Put the id of a workflow into Workflow id above, or come from another dashboard"
@@ -225,7 +226,12 @@ def groups() -> table_panel.Panel:
                 colours={**STATE_COLOURS, "never sent": BAD, "not known": NEUTRAL},
             ),
             Column("chord_body_id", "Body", 140, links=[to_task("chord_body_id", "Open the body")]),
-            Column("preview", "Look first", 140, links=[_to_retry_page()]),
+            Column(
+                "preview",
+                "Look first",
+                140,
+                links=[to_page("Preview, then retry", "retry-chord", *DEPLOYMENT, "group_id")],
+            ),
             *(key_column(name) for name in DEPLOYMENT),
             buttons_column([retry_chord()], 180),
         ],
@@ -352,15 +358,6 @@ def actions() -> table_panel.Panel:
         no_value="Nobody has acted on it",
         height=6,
     )
-
-
-def _to_retry_page() -> Link:
-    values = "&".join(f"{name}={field(name)}" for name in (*DEPLOYMENT, "group_id"))
-    return {
-        "title": "Preview, then retry",
-        "url": f"/a/{PLUGIN}/retry-chord?{values}",
-        "targetBlank": False,
-    }
 
 
 def _zoomed() -> Link:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from celerytrail.dashboards.errors import DashboardsError
-from tests.acceptance.control_room import ControlRoom
+from tests.acceptance.control_room import PLUGIN, ControlRoom
 from tests.grafana.data_source import Frame, Value, all_dashboards, defaults, panels_of
 from tests.waiting import wait_until
 
@@ -168,3 +168,10 @@ def test_links_lead_to_dashboards_and_variables_that_there_are() -> None:
                 known = variables[uid] | {"__url_time_range", "__from", "__to", "__all_variables"}
                 assert name in known or name.startswith("__"), f"{uid}: {address}: no ${name} here"
     assert links > 5
+
+
+def test_links_to_the_plugin_lead_to_pages_that_it_has() -> None:
+    pages = {one["path"] for one in json.loads((PLUGIN / "plugin.json").read_text())["includes"]}
+    found = set(re.findall(r'/a/[^"\\?]+', json.dumps(list(all_dashboards().values()))))
+    assert found == {"/a/celerytrail-app/purge", "/a/celerytrail-app/retry-chord"}
+    assert found <= pages
