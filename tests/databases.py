@@ -19,7 +19,7 @@ from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.migrate import migrate
 from celerytrail.sql.tokens import create_token, token_hash
-from tests.span_rows import SHOP
+from tests.span_rows import NOON, SHOP
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -80,6 +80,8 @@ def migrated(postgres: EmbeddedPostgres, database: str) -> MigratedDatabase:
     """A database after `celerytrail migrate`."""
     migrate(postgres.dsn(database))
     empty = MigratedDatabase(postgres, database, b"")
+    # A run that goes over midnight writes on with the day it began in.
+    empty.rows("SELECT celerytrail.ensure_partitions(%s, current_date)", NOON.date())
     return MigratedDatabase(postgres, database, empty.new_token(name="shop"))
 
 
