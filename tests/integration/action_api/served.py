@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,10 @@ def fill(server: EmbeddedPostgres, name: str) -> None:
                     environment=deployment.environment,
                 )
             rows = task_rows(
-                task_id=f"task-of-{deployment.service}", stream=uuid.uuid4(), deployment=deployment
+                task_id=f"task-of-{deployment.service}",
+                stream=uuid.uuid4(),
+                deployment=deployment,
+                at=datetime.now(timezone.utc),
             )
             assert ledger.write_spans(token_hash(made.token), rows).inserted == len(rows)
     finally:
