@@ -9,6 +9,13 @@ from pathlib import Path
 from celerytrail.action_api.actor import Role
 from celerytrail.action_api.errors import ConfigError
 from celerytrail.exporter.deployment import Deployment
+from celerytrail.exporter.server_settings import (
+    SettingError,
+    dsn_setting,
+    flag_setting,
+    integer_setting,
+    level_setting,
+)
 
 DEFAULT_BIND = "127.0.0.1:8080"
 EVERY_DEPLOYMENT = "*"
@@ -120,6 +127,13 @@ class ActionApiConfig:
         ``CELERYTRAIL_ACTIONS_CONFIG`` names the file of deployments and rights. Raises ConfigError
         naming the variable, or file, table and key.
         """
+        try:
+            return cls._read(environ)
+        except SettingError as exc:
+            raise ConfigError(str(exc)) from exc
+
+    @classmethod
+    def _read(cls, environ: Mapping[str, str]) -> ActionApiConfig:
         from celerytrail.action_api.config_file import read_config_file
 
         named = environ.get("CELERYTRAIL_ACTIONS_CONFIG")
@@ -129,75 +143,27 @@ class ActionApiConfig:
             )
         content = read_config_file(Path(named))
         return cls(
-            dsn=_dsn(environ),
+            dsn=dsn_setting(environ),
             deployments=content.deployments,
             orgs=content.orgs,
             limits=content.limits,
             bind=environ.get("CELERYTRAIL_ACTIONS_BIND") or DEFAULT_BIND,
-            workers=_integer(environ, "CELERYTRAIL_ACTIONS_WORKERS", 1, 64),
-            threads=_integer(environ, "CELERYTRAIL_ACTIONS_THREADS", 16, 500),
-            connections=_integer(environ, "CELERYTRAIL_ACTIONS_CONNECTIONS", 8, 100),
+            workers=integer_setting(environ, "CELERYTRAIL_ACTIONS_WORKERS", 1, 64),
+            threads=integer_setting(environ, "CELERYTRAIL_ACTIONS_THREADS", 16, 500),
+            connections=integer_setting(environ, "CELERYTRAIL_ACTIONS_CONNECTIONS", 8, 100),
             database_seconds=float(
-                _integer(environ, "CELERYTRAIL_ACTIONS_DATABASE_SECONDS", 5, 120)
+                integer_setting(environ, "CELERYTRAIL_ACTIONS_DATABASE_SECONDS", 5, 120)
             ),
-            start_seconds=float(_integer(environ, "CELERYTRAIL_ACTIONS_START_SECONDS", 10, 3600)),
-            graceful_seconds=_integer(environ, "CELERYTRAIL_ACTIONS_GRACEFUL_SECONDS", 30, 600),
-            wait_for_database=_flag(environ, "CELERYTRAIL_ACTIONS_WAIT_FOR_DATABASE"),
-            log_level=_level(environ),
+            start_seconds=float(
+                integer_setting(environ, "CELERYTRAIL_ACTIONS_START_SECONDS", 10, 3600)
+            ),
+            graceful_seconds=integer_setting(
+                environ, "CELERYTRAIL_ACTIONS_GRACEFUL_SECONDS", 30, 600
+            ),
+            wait_for_database=flag_setting(environ, "CELERYTRAIL_ACTIONS_WAIT_FOR_DATABASE"),
+            log_level=level_setting(environ, "CELERYTRAIL_ACTIONS_LOG_LEVEL"),
         )
 
     def settings_of(self, deployment: Deployment) -> DeploymentSettings | None:
         """Return how to reach a deployment, None for one that the file does not name."""
         return next((s for s in self.deployments if s.deployment == deployment), None)
-
-
-def _dsn(environ: Mapping[str, str]) -> str:
-    dsn = environ.get("CELERYTRAIL_DSN")
-    if dsn:
-        return dsn
-    file = environ.get("CELERYTRAIL_DSN_FILE")
-    if not file:
-        raise ConfigError(
-            "no database: set CELERYTRAIL_DSN, or CELERYTRAIL_DSN_FILE to a file that holds it"
-        )
-    try:
-        text = Path(file).read_text("utf-8").strip()
-    except OSError as exc:
-        raise ConfigError(f"CELERYTRAIL_DSN_FILE {file} cannot be read: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"CELERYTRAIL_DSN_FILE {file} cannot be read: it is not text") from exc
-    if not text:
-        raise ConfigError(f"CELERYTRAIL_DSN_FILE {file} is empty: write the DSN into it")
-    return text
-
-
-def _integer(environ: Mapping[str, str], name: str, default: int, highest: int) -> int:
-    text = environ.get(name)
-    if not text:
-        return default
-    try:
-        value = int(text)
-    except ValueError:
-        raise ConfigError(f"{name} has to be a whole number, not {text!r}") from None
-    if not 1 <= value <= highest:
-        raise ConfigError(f"{name} has to be from 1 to {highest}, not {value}")
-    return value
-
-
-def _flag(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name, "").strip().lower()
-    if text in ("", "0", "false", "no"):
-        return False
-    if text in ("1", "true", "yes"):
-        return True
-    raise ConfigError(f"{name} has to be true or false, not {text!r}")
-
-
-def _level(environ: Mapping[str, str]) -> str:
-    level = (environ.get("CELERYTRAIL_ACTIONS_LOG_LEVEL") or "info").lower()
-    if level not in ("debug", "info", "warning", "error", "critical"):
-        raise ConfigError(
-            "CELERYTRAIL_ACTIONS_LOG_LEVEL has to be debug, info, warning, error or critical, "
-            f"not {level!r}"
-        )
-    return level

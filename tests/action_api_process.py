@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.waiting import DEADLINE_SECONDS, wait_until
-
-COMMAND = "import sys; from celerytrail.exporter.cli import main; sys.exit(main())"
+from tests.server_process import ServerProcess
+from tests.waiting import DEADLINE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class ApiAnswer:
 
 
 @dataclass(slots=True)
-class ActionApiProcess:
+class ActionApiProcess(ServerProcess):
     """Starts an action API over a database and speaks to it."""
 
     dsn: str
@@ -51,64 +47,17 @@ class ActionApiProcess:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    subcommand = "action-api"
 
-    @property
-    def output(self) -> str:
-        return (self.directory / "action-api.log").read_text()
-
-    def spawn(self) -> subprocess.Popen[bytes]:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "actions.toml").write_text(self.config)
-        port_file = self.directory / "port"
-        port_file.unlink(missing_ok=True)
-        environ = {
-            name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
-        }
-        environ |= {
+    def settings(self) -> dict[str, str]:
+        """Write its file and return the variables that it is started with."""
+        file = self.directory / "actions.toml"
+        file.write_text(self.config)
+        return {
             "CELERYTRAIL_DSN": self.dsn,
-            "CELERYTRAIL_ACTIONS_CONFIG": str(self.directory / "actions.toml"),
+            "CELERYTRAIL_ACTIONS_CONFIG": str(file),
             **self.environ,
         }
-        command = ["action-api", "--bind", f"127.0.0.1:{self.port}", "--port-file", str(port_file)]
-        with (self.directory / "action-api.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", COMMAND, *command, *self.arguments],
-                env=environ,
-                stdout=log,
-                stderr=log,
-            )
-        return self.process
-
-    def start(self) -> None:
-        process = self.spawn()
-        port_file = self.directory / "port"
-
-        def opened() -> bool:
-            assert process.poll() is None, self.output
-            return port_file.exists()
-
-        wait_until(opened, "the action API opens its port")
-        self.port = int(port_file.read_text())
-
-    def stop(self) -> int:
-        """End it by SIGTERM and return its exit code."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(DEADLINE_SECONDS)
-        self.process = None
-        return code
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(DEADLINE_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
 
     def request(
         self,

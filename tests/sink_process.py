@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +14,9 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from tests.waiting import DEADLINE_SECONDS, wait_until
+from tests.server_process import ServerProcess
+from tests.waiting import DEADLINE_SECONDS
 
-COMMAND = "import sys; from celerytrail.exporter.cli import main; sys.exit(main())"
 PROTOBUF = "application/x-protobuf"
 
 
@@ -39,7 +36,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class SinkProcess:
+class SinkProcess(ServerProcess):
     """Starts a sink over a database and speaks to it."""
 
     dsn: str
@@ -50,67 +47,7 @@ class SinkProcess:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def output(self) -> str:
-        return (self.directory / "sink.log").read_text()
-
-    def spawn(self) -> subprocess.Popen[bytes]:
-        port_file = self.directory / "port"
-        port_file.unlink(missing_ok=True)
-        environ = {
-            name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
-        }
-        environ |= {"CELERYTRAIL_DSN": self.dsn, **self.environ}
-        with (self.directory / "sink.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    COMMAND,
-                    "sink",
-                    "--bind",
-                    f"127.0.0.1:{self.port}",
-                    "--port-file",
-                    str(port_file),
-                    *self.arguments,
-                ],
-                env=environ,
-                stdout=log,
-                stderr=log,
-            )
-        return self.process
-
-    def start(self) -> None:
-        process = self.spawn()
-        port_file = self.directory / "port"
-
-        def opened() -> bool:
-            assert process.poll() is None, self.output
-            return port_file.exists()
-
-        wait_until(opened, "the sink opens its port")
-        self.port = int(port_file.read_text())
-
-    def stop(self) -> int:
-        """End the sink by SIGTERM and return its exit code."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(DEADLINE_SECONDS)
-        self.process = None
-        return code
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(DEADLINE_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+    subcommand = "sink"
 
     def worker_pids(self) -> list[int]:
         assert self.process is not None

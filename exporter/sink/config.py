@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from celerytrail.exporter.server_settings import (
+    SettingError,
+    dsn_setting,
+    flag_setting,
+    integer_setting,
+    level_setting,
+)
 from celerytrail.exporter.sink.body import BodyBounds
 from celerytrail.exporter.sink.errors import SinkError
 
@@ -46,86 +52,41 @@ class SinkConfig:
 
         Raises ConfigError naming the variable.
         """
+        try:
+            return cls._read(environ)
+        except SettingError as exc:
+            raise ConfigError(str(exc)) from exc
+
+    @classmethod
+    def _read(cls, environ: Mapping[str, str]) -> SinkConfig:
         bounds = BodyBounds(
-            max_bytes=_integer(environ, "CELERYTRAIL_SINK_MAX_BODY_BYTES", 4 * MIB, 64 * MIB),
-            max_inflated_bytes=_integer(
+            max_bytes=integer_setting(
+                environ, "CELERYTRAIL_SINK_MAX_BODY_BYTES", 4 * MIB, 64 * MIB
+            ),
+            max_inflated_bytes=integer_setting(
                 environ, "CELERYTRAIL_SINK_MAX_INFLATED_BYTES", 32 * MIB, 512 * MIB
             ),
-            seconds=float(_integer(environ, "CELERYTRAIL_SINK_BODY_SECONDS", 30, 600)),
+            seconds=float(integer_setting(environ, "CELERYTRAIL_SINK_BODY_SECONDS", 30, 600)),
         )
-        max_requests = _integer(environ, "CELERYTRAIL_SINK_MAX_REQUESTS", 8, 1000)
+        max_requests = integer_setting(environ, "CELERYTRAIL_SINK_MAX_REQUESTS", 8, 1000)
         return cls(
-            dsn=_dsn(environ),
+            dsn=dsn_setting(environ),
             bind=environ.get("CELERYTRAIL_SINK_BIND") or DEFAULT_BIND,
-            workers=_integer(environ, "CELERYTRAIL_SINK_WORKERS", 1, 64),
-            threads=_integer(environ, "CELERYTRAIL_SINK_THREADS", max_requests + 8, 2000),
+            workers=integer_setting(environ, "CELERYTRAIL_SINK_WORKERS", 1, 64),
+            threads=integer_setting(environ, "CELERYTRAIL_SINK_THREADS", max_requests + 8, 2000),
             max_requests=max_requests,
-            max_bytes_in_flight=_integer(
+            max_bytes_in_flight=integer_setting(
                 environ, "CELERYTRAIL_SINK_MAX_BYTES_IN_FLIGHT", 48 * MIB, 4096 * MIB
             ),
             body_bounds=bounds,
-            connections=_integer(environ, "CELERYTRAIL_SINK_CONNECTIONS", 4, 100),
+            connections=integer_setting(environ, "CELERYTRAIL_SINK_CONNECTIONS", 4, 100),
             database_timeout_seconds=float(
-                _integer(environ, "CELERYTRAIL_SINK_DATABASE_SECONDS", 5, 120)
+                integer_setting(environ, "CELERYTRAIL_SINK_DATABASE_SECONDS", 5, 120)
             ),
             start_timeout_seconds=float(
-                _integer(environ, "CELERYTRAIL_SINK_START_SECONDS", 10, 3600)
+                integer_setting(environ, "CELERYTRAIL_SINK_START_SECONDS", 10, 3600)
             ),
-            graceful_seconds=_integer(environ, "CELERYTRAIL_SINK_GRACEFUL_SECONDS", 25, 600),
-            wait_for_database=_flag(environ, "CELERYTRAIL_SINK_WAIT_FOR_DATABASE"),
-            log_level=_level(environ),
+            graceful_seconds=integer_setting(environ, "CELERYTRAIL_SINK_GRACEFUL_SECONDS", 25, 600),
+            wait_for_database=flag_setting(environ, "CELERYTRAIL_SINK_WAIT_FOR_DATABASE"),
+            log_level=level_setting(environ, "CELERYTRAIL_SINK_LOG_LEVEL"),
         )
-
-
-def _dsn(environ: Mapping[str, str]) -> str:
-    dsn = environ.get("CELERYTRAIL_DSN")
-    if dsn:
-        return dsn
-    file = environ.get("CELERYTRAIL_DSN_FILE")
-    if not file:
-        raise ConfigError(
-            "no database: set CELERYTRAIL_DSN, or CELERYTRAIL_DSN_FILE to a file that holds it"
-        )
-    try:
-        text = Path(file).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"CELERYTRAIL_DSN_FILE {file} cannot be read: {_why(error)}") from error
-    if not text:
-        raise ConfigError(f"CELERYTRAIL_DSN_FILE {file} is empty: write the DSN into it")
-    return text
-
-
-def _why(error: Exception) -> str:
-    return error.strerror or "unknown" if isinstance(error, OSError) else "it is not text"
-
-
-def _integer(environ: Mapping[str, str], name: str, default: int, highest: int) -> int:
-    text = environ.get(name)
-    if not text:
-        return default
-    try:
-        value = int(text)
-    except ValueError:
-        raise ConfigError(f"{name} has to be a whole number, not {text!r}") from None
-    if not 1 <= value <= highest:
-        raise ConfigError(f"{name} has to be from 1 to {highest}, not {value}")
-    return value
-
-
-def _flag(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name, "").strip().lower()
-    if text in ("", "0", "false", "no"):
-        return False
-    if text in ("1", "true", "yes"):
-        return True
-    raise ConfigError(f"{name} has to be true or false, not {text!r}")
-
-
-def _level(environ: Mapping[str, str]) -> str:
-    level = (environ.get("CELERYTRAIL_SINK_LOG_LEVEL") or "info").lower()
-    if level not in ("debug", "info", "warning", "error", "critical"):
-        raise ConfigError(
-            "CELERYTRAIL_SINK_LOG_LEVEL has to be debug, info, warning, error or critical, "
-            f"not {level!r}"
-        )
-    return level

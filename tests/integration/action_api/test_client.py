@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from tests.action_api_process import COMMAND
 from tests.integration.action_api.grafana_identity import KeyServer
 from tests.integration.action_api.served import BANK, SHOP_PARAMETERS, Served
+from tests.server_process import COMMAND
 
 pytest_plugins = ["tests.integration.action_api.served_fixtures"]
 
