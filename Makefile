@@ -10,11 +10,12 @@ PYTHONS_CELERY52 := $(PYTHON_CELERY52) python3.11 python3.10
 
 VENV ?= .venv
 VENV_CELERY52 ?= .venv-celery52
+VENV_CELERY55 ?= .venv-celery55
 BIN := $(VENV)/bin
 
 ARGS ?=
 
-.PHONY: help venv venv-celery52 demo test test-fast lint format types generate verify-generated dashboards plugin collector dashboard-pictures bench constraints clean
+.PHONY: help venv venv-celery52 venv-celery55 demo test test-fast lint format types generate verify-generated dashboards plugin collector dashboard-pictures bench constraints clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -30,6 +31,9 @@ venv-celery52: ## Make a second one with the oldest supported Celery (where a Py
 		echo "celerytrail: no Python 3.10 or 3.11 found: tests on Celery 5.2 will be skipped" >&2; \
 	fi
 
+venv-celery55: ## Make a third one with Celery 5.5
+	@.ci/environment $(VENV_CELERY55) constraints-celery55.txt $(PYTHONS)
+
 .PHONY: python-for-celery52
 python-for-celery52:
 	@for python in $(PYTHONS_CELERY52) python3 $(VENV)/bin/python; do \
@@ -42,13 +46,14 @@ python-for-celery52:
 demo: venv ## See it work: real Postgres, broker, workers (ARGS="--once --json" for one bounded run)
 	@exec $(BIN)/celerytrail demo $(ARGS)
 
-test: venv venv-celery52 ## Run all tests, on real servers (ARGS="-k name" for some of them)
+test: venv venv-celery52 venv-celery55 ## Run all tests, on real servers (ARGS="-k name" for some of them)
 	@.ci/rabbitmq
 	@.ci/chromium
 	@provisioning/otel-collector/build --if-go
 	@provisioning/compose/build-loader --if-go
 	@echo "celerytrail: running the tests; real servers are started on free ports and stopped again" >&2
 	@CELERYTRAIL_TEST_CELERY52_PYTHON="$$( [ -x $(VENV_CELERY52)/bin/python ] && echo $(CURDIR)/$(VENV_CELERY52)/bin/python )" \
+		CELERYTRAIL_TEST_CELERY55_PYTHON="$(CURDIR)/$(VENV_CELERY55)/bin/python" \
 		$(BIN)/pytest $(ARGS)
 
 test-fast: venv ## Run the unit tests only
@@ -93,12 +98,13 @@ dashboard-pictures: venv ## Draw the dashboards with the demo's data into docs/p
 bench: venv ## Measure what it costs: the agent beside others, the sink with and without chain
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-constraints: venv ## Resolve all dependencies again and write the constraints files
-	@.ci/constraints $(BIN)/uv constraints.txt --all-extras --group dev
-	@.ci/constraints $(BIN)/uv constraints-celery52.txt --extra seal --group celery52
+constraints: venv ## Write the constraints files (ARGS=--upgrade for the newest versions of everything)
+	@.ci/constraints $(BIN)/uv constraints.txt --all-extras --group dev $(ARGS)
+	@.ci/constraints $(BIN)/uv constraints-celery52.txt --extra seal --group celery52 $(ARGS)
+	@.ci/constraints $(BIN)/uv constraints-celery55.txt --extra seal --group celery55 $(ARGS)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(VENV_CELERY52) build dist *.egg-info
+	rm -rf $(VENV) $(VENV_CELERY52) $(VENV_CELERY55) build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
 	rm -rf dashboards/pictures/node_modules dashboards/pictures/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from tests.acceptance.control_room import ControlRoom, control_room
 from tests.acceptance.pipeline import Pipeline
+from tests.celery_versions import NEWEST, interpreter
 
 
 @pytest.fixture
@@ -28,16 +27,10 @@ def pipeline(
         made.close()
 
 
-@pytest.fixture(params=["newest", "5.2"])
+@pytest.fixture(params=[NEWEST, "5.2"])
 def any_celery(request: pytest.FixtureRequest, pipeline: Pipeline) -> Pipeline:
     """The pipeline with workers and publishers of the newest and of the oldest Celery."""
-    if request.param == "5.2":
-        python = os.environ.get("CELERYTRAIL_TEST_CELERY52_PYTHON")
-        if not python:
-            pytest.skip("CELERYTRAIL_TEST_CELERY52_PYTHON names no interpreter with Celery 5.2")
-        pipeline.python = python
-    else:
-        pipeline.python = sys.executable
+    pipeline.python = interpreter(request.param)
     return pipeline
 
 

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import pytest
 
 from celerytrail.action_api.errors import Refused
 from celerytrail.exporter.deployment import Deployment
+from tests.celery_versions import NEWEST, interpreter
 from tests.integration.action_api.acting import ALICE, INCLUDE, Acting, Replica
 from tests.waiting import wait_until
 
 pytest_plugins = ["tests.integration.action_api.action_fixtures"]
 
 
-@pytest.fixture(params=["newest", "5.2"])
+@pytest.fixture(params=[NEWEST, "5.2"])
 def any_celery(request: pytest.FixtureRequest) -> Acting:
     """Workers and publishers of the newest Celery, sealing, and of the oldest, not sealing."""
-    name = "acting"
-    python: str | None = sys.executable
-    if request.param == "5.2":
-        python = os.environ.get("CELERYTRAIL_TEST_CELERY52_PYTHON")
-        if not python:
-            pytest.skip("CELERYTRAIL_TEST_CELERY52_PYTHON names no interpreter with Celery 5.2")
-    else:
-        name = "sealing"
-    made: Acting = request.getfixturevalue(name)
-    made.pipeline.python = str(python)
+    python = interpreter(request.param)
+    made: Acting = request.getfixturevalue("sealing" if request.param == NEWEST else "acting")
+    made.pipeline.python = python
     return made
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import pytest
 
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.spool.record import HEADERS, REQUEST, TRAIL, Record
+from tests.celery_versions import NEWEST, interpreter
 from tests.spool_segments import Segment, read_segments
 
 HERE = Path(__file__).parent
@@ -31,17 +31,6 @@ BACKEND_STATES = {
     "revoked": "REVOKED",
     "expired": "REVOKED",
 }
-
-
-def interpreter(celery: str) -> str:
-    if celery == "newest":
-        return sys.executable
-    found = os.environ.get("CELERYTRAIL_TEST_CELERY52_PYTHON")
-    if not found:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs CELERYTRAIL_TEST_CELERY52_PYTHON")
-        pytest.skip("CELERYTRAIL_TEST_CELERY52_PYTHON names no interpreter with Celery 5.2")
-    return found
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> None:
@@ -183,7 +172,7 @@ def child_processes(parent: int, port: int) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.fixture(scope="module", params=["oldest", "newest"])
+@pytest.fixture(scope="module", params=["5.2", NEWEST])
 def python(request: pytest.FixtureRequest) -> str:
     return interpreter(request.param)
 
