@@ -3974,7 +3974,9 @@ CREATE VIEW celerytrail_views.runs WITH (security_barrier='true') AS
         END AS exception_class,
     (e.state IS NOT NULL) AS ended_from_outside
    FROM (celerytrail.runs r
-     LEFT JOIN celerytrail.run_ends e ON (((e.send_id = r.send_id) AND ((e.namespace = r.namespace) AND (e.service = r.service) AND (e.environment = r.environment)) AND (r.finished_at IS NULL) AND ((r.started_at IS NULL) OR (r.started_at <= e.finished_at)))));
+     LEFT JOIN celerytrail.run_ends e ON (((e.send_id = r.send_id) AND ((e.namespace = r.namespace) AND (e.service = r.service) AND (e.environment = r.environment)) AND ((r.finished_at IS NULL) OR r.inferred OR (r.state = 'aborted'::text)) AND ((r.started_at IS NULL) OR (r.started_at <= e.finished_at)) AND (NOT (EXISTS ( SELECT
+           FROM celerytrail.runs n
+          WHERE ((n.task_id = r.task_id) AND ((n.namespace = r.namespace) AND (n.service = r.service) AND (n.environment = r.environment)) AND (n.send_id = r.send_id) AND (n.started_at > r.started_at) AND (n.started_at <= e.finished_at))))))));
 
 ALTER VIEW celerytrail_views.runs OWNER TO celerytrail_owner;
 

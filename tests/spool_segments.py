@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from celerytrail.exporter.spool.open_runs import OpenRuns
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import (
     Frame,
@@ -26,8 +27,14 @@ class Segment:
 
 
 def read_segments(directory: Path) -> list[Segment]:
-    """Read all segments of a directory, in the order of their names."""
-    return [read_segment(path) for path in sorted(directory.iterdir()) if _is_segment(path)]
+    """Read all segments of a directory, in the order of their names; ends of runs are made whole."""
+    segments = [read_segment(path) for path in sorted(directory.iterdir()) if _is_segment(path)]
+    open_runs: dict[str, OpenRuns] = {}
+    for segment in segments:
+        runs = open_runs.setdefault(segment.header.stream_id, OpenRuns())
+        for record in segment.records:
+            runs.follow(record)
+    return segments
 
 
 def read_segment(path: Path) -> Segment:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from celerytrail.action_api.broker.routing import is_virtual
-from celerytrail.exporter.spool.record import TRAIL, TRAIL_HEADER
+from celerytrail.exporter.spool.trail import TRAIL_HEADER, read_trail
 
-_SENT = TRAIL.index("sent_unix_nano")
 NOT_FOUND = 404
 MOST_SEEN = 10_000
 MOST_TAKEN = 1_000
@@ -86,11 +85,8 @@ def holds_task(connection: Any, queue: str, task_id: str, *, may_take: bool) -> 
 
 def sent_unix_nano(headers: Mapping[str, Any]) -> int | None:
     """Return when a message was sent, by the trail in its headers; None where there is none."""
-    trail = headers.get(TRAIL_HEADER)
-    if not isinstance(trail, (list, tuple)) or len(trail) <= _SENT:
-        return None
-    sent = trail[_SENT]
-    return sent if type(sent) is int and 0 <= sent < 2**63 else None
+    trail = read_trail(headers.get(TRAIL_HEADER))
+    return None if trail is None else trail.sent_unix_nano
 
 
 def _peek_redis(channel: Any, queue: str, most: int) -> Iterator[Mapping[str, Any]]:

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 from celerytrail.action_api.broker.connections import FAILURES, Connections, failure
 from celerytrail.action_api.broker.deadline import DeadlineExceeded, within
 from celerytrail.action_api.broker.errors import BrokerDown, BrokerUncertain
-from celerytrail.action_api.broker.queue_state import sent_unix_nano
-from celerytrail.exporter.spool.record import TRAIL, TRAIL_HEADER
+from celerytrail.exporter.spool.trail import TRAIL_HEADER, read_trail
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_SEND_ID = TRAIL.index("send_id")
 _SEND_DOMAIN = b"celerytrail/send/v1\0"
 _MAX_ID_BYTES = 1024
 
@@ -172,12 +170,12 @@ def describe(message: Any) -> dict[str, Any]:
         body = message.body
         data = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body or b"")
         return {"task_id": None, "sha256": sha256(data).hexdigest()}
-    sent = sent_unix_nano(headers)
-    if sent is not None:
+    trail = read_trail(headers.get(TRAIL_HEADER))
+    if trail is not None:
         return {
             "task_id": task_id,
-            "send_id": str(headers[TRAIL_HEADER][_SEND_ID])[:16],
-            "sent_unix_nano": sent,
+            "send_id": trail.send_id,
+            "sent_unix_nano": trail.sent_unix_nano,
         }
     retries = headers.get("retries")
     attempt = retries if type(retries) is int and 0 <= retries < 2**31 else 0

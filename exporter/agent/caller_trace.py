@@ -24,6 +24,8 @@ def caller_trace(headers: Mapping[str, Any]) -> tuple[str, str] | None:
         match = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
         if match and match[1] != _NO_TRACE and match[2] != _NO_SPAN:
             return match[1], match[2]
+    if not in_context():
+        return None
     api = sys.modules.get("opentelemetry.trace")
     current = getattr(api, "get_current_span", None)
     if current is None:
@@ -32,3 +34,13 @@ def caller_trace(headers: Mapping[str, Any]) -> tuple[str, str] | None:
     if not context.is_valid:
         return None
     return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
+def in_context() -> bool:
+    """Tell whether the user's own code uses OpenTelemetry, and something is current on this thread.
+
+    This is asked for each publish, so it is what takes least: without a current span, or baggage,
+    the current context is an empty mapping.
+    """
+    api = sys.modules.get("opentelemetry.context")
+    return api is not None and bool(api.get_current())

@@ -7,7 +7,14 @@ from typing import Any
 
 from kombu.serialization import codec, registry
 
-from celerytrail.exporter.agent.pending import PendingPublishes
+from celerytrail.exporter.agent.pending import (
+    BODY,
+    BODY_SIZE,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    ENCODED,
+    PendingPublishes,
+)
 
 Encoder = Callable[..., Any]
 
@@ -24,10 +31,14 @@ class _WatchedEncoders(dict[str, Any]):
 
 
 class EncoderWatch:
-    """Wraps every encoder of kombu's registry: what it makes of a pending body is kept with it."""
+    """Wraps every encoder of kombu's registry: what it makes of a pending body is kept with it.
 
-    def __init__(self, pending: PendingPublishes) -> None:
+    A body over ``max_body_bytes`` is not kept, only its size.
+    """
+
+    def __init__(self, pending: PendingPublishes, max_body_bytes: int) -> None:
         self._pending = pending
+        self._max_body = max_body_bytes
         self._active = False
 
     def install(self) -> None:
@@ -67,15 +78,21 @@ class EncoderWatch:
     def _wrap(self, encoder: Any, content_type: Any, content_encoding: Any) -> Any:
         if encoder is None or hasattr(encoder, "_celerytrail_encoder"):
             return encoder
-        pending = self._pending.get
+        entries, limit = self._pending.entries, self._max_body
 
         def encode(data: Any, *args: Any, **kwargs: Any) -> Any:
             encoded = encoder(data, *args, **kwargs)
-            entry = pending(id(data))
-            if entry is not None and entry.body is data:
-                entry.encoded = encoded
-                entry.content_type = content_type
-                entry.content_encoding = content_encoding
+            entry = entries.get(id(data))
+            if entry is not None and entry[BODY] is data:
+                entry[CONTENT_TYPE] = content_type
+                entry[CONTENT_ENCODING] = content_encoding
+                try:
+                    if len(encoded) <= limit:
+                        entry[ENCODED], entry[BODY_SIZE] = encoded, None
+                    else:
+                        entry[ENCODED], entry[BODY_SIZE] = None, len(encoded)
+                except TypeError:  # somebody's encoder makes what has no length
+                    entry[ENCODED] = None
             return encoded
 
         encode._celerytrail_encoder = encoder  # type: ignore[attr-defined]

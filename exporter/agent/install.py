@@ -103,7 +103,7 @@ def install(config: AgentConfig) -> Recorder:
         return _installed.recorder
     recorder = Recorder(config)
     handlers = Handlers.of(recorder)
-    encoders = EncoderWatch(recorder.pending)
+    encoders = EncoderWatch(recorder.pending, config.max_body_bytes)
     publish_errors = PublishErrorWatch(recorder.pending, handlers.publish.failed)
     connected = table(recorder, handlers)
     _installed = Installed(recorder, handlers, connected, encoders, publish_errors)

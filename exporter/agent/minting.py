@@ -10,13 +10,17 @@ from celerytrail.exporter.agent.caller_trace import caller_trace
 from celerytrail.exporter.agent.canvas import Group, groups_around
 from celerytrail.exporter.agent.group_spans import GroupSpan, GroupSpans
 from celerytrail.exporter.agent.ids import Ids
-from celerytrail.exporter.agent.running import RUN_ID, RUN_KEY, current_request
-from celerytrail.exporter.agent.trail import TRAIL_VERSION, Trail, derived_trace_id, read_trail
+from celerytrail.exporter.agent.running import RUN_ID, RUN_KEY
 from celerytrail.exporter.attributes import STEP_BY_NAME
-from celerytrail.exporter.spool.record import TRAIL_HEADER
+from celerytrail.exporter.spool.trail import (
+    TRAIL_HEADER,
+    Trail,
+    derived_trace_id,
+    read_trail,
+)
 
 Write = Callable[[int, int, tuple[Any, ...]], None]
-Minted = tuple[tuple[Any, ...], str | None, str | None]
+Minted = tuple[str, "str | None", "str | None"]
 
 _GROUP = STEP_BY_NAME["group"].code
 
@@ -29,45 +33,31 @@ class TrailMint:
         self._groups = groups
         self._write = write
 
-    def mint(self, now: int, headers: Mapping[str, Any], embedded: Any, queue: Any) -> Minted:
+    def mint(
+        self, now: int, headers: Mapping[str, Any], embedded: Any, request: Any, queue: str
+    ) -> Minted:
         """Return (trail, run that this send follows, task id of the chord's body).
 
-        ``headers`` are the message's, ``embedded`` the third part of its body. Groups that are
-        seen for the first time get their span, and a record, here.
+        ``headers`` are the message's, ``embedded`` the third part of its body, ``request`` that of
+        the task that publishes. Groups that are seen for the first time get their span, and a
+        record, here.
         """
-        if type(queue) is not str:
-            queue = ""
         around = groups_around(headers, embedded)
-        request = current_request()
-        if not around and request is None and TRAIL_HEADER not in headers:
-            return self._mint_root(now, headers, queue), None, None
         chord_body_id = around[0].body_id if around else None
         inside = self._inherited(request, headers)
         if inside is None:
-            return self._mint_new(now, headers, around, queue, None, ""), None, chord_body_id
+            trail = self._mint_new(now, headers, around, queue, None, "")
+            return trail.text(), None, chord_body_id
         above, run_id, again = inside
         if not again:
             trail = self._mint_new(now, headers, around, queue, above, run_id)
-            return trail, None, chord_body_id
+            return trail.text(), None, chord_body_id
         # The task in hand sends its own id again, a retry or a replace: a sibling, not a child.
-        if above.version:
-            trail = (
-                *(TRAIL_VERSION, above.trace_id, self._ids.span_id(), now, above.parent_span_id),
-                *(above.group_id, above.group_span_id, above.root_group_id, queue),
-                above.root_group_span_id,
-            )
+        if above.send_id:
+            trail = above._replace(send_id=self._ids.span_id(), sent_unix_nano=now, queue=queue)
         else:
             trail = self._mint_new(now, headers, around, queue, above, "")
-        return trail, run_id or None, chord_body_id
-
-    def _mint_root(self, now: int, headers: Mapping[str, Any], queue: str) -> tuple[Any, ...]:
-        # The usual publish, outside of tasks and groups.
-        caller = caller_trace(headers)
-        if caller is None:
-            trace_id, send_id = self._ids.trace_and_span_id()
-            return (TRAIL_VERSION, trace_id, send_id, now, "", "", "", "", queue, "")
-        send_id = self._ids.span_id()
-        return (TRAIL_VERSION, caller[0], send_id, now, caller[1], "", "", "", queue, "")
+        return trail.text(), run_id or None, chord_body_id
 
     def _inherited(
         self, request: Any, headers: Mapping[str, Any]
@@ -84,8 +74,8 @@ class TrailMint:
         trail = read_trail(known.get(TRAIL_HEADER))
         if trail is None:
             trace_id = derived_trace_id(str(known.get("root_id") or known["id"]))
-            # Version 0 says that this trail was never on a message: only its trace is inherited.
-            trail = Trail(0, trace_id, "", 0, "", "", "", "", "", "")
+            # No send: this trail was never on a message, only its trace is inherited.
+            trail = Trail(trace_id, "", 0)
         return trail, run_id, again
 
     def _mint_new(
@@ -96,7 +86,7 @@ class TrailMint:
         queue: str,
         above: Trail | None,
         run_id: str,
-    ) -> tuple[Any, ...]:
+    ) -> Trail:
         trace_id, parent = self._trace(headers, around, above, run_id)
         root = above.root_group_id if above is not None else ""
         root_span = above.root_group_span_id if above is not None else ""
@@ -107,17 +97,16 @@ class TrailMint:
             if not root:
                 root, root_span = group_id, group_span_id
             parent = group_span_id
-        return (
-            TRAIL_VERSION,
+        return Trail(
             trace_id,
             self._ids.span_id(),
             now,
             parent,
-            group_id,
             group_span_id,
+            root_span,
+            group_id,
             root,
             queue,
-            root_span,
         )
 
     def _trace(

@@ -10,7 +10,7 @@ from typing import Any
 
 from kombu.messaging import Producer
 
-from celerytrail.exporter.agent.pending import Pending, PendingPublishes
+from celerytrail.exporter.agent.pending import BODY, Pending, PendingPublishes
 
 MAX_FRAMES = 12
 
@@ -39,15 +39,15 @@ class PublishErrorWatch:
             return
         self._active = True
         original: Any = Producer.publish
-        pending, noted = self._pending.get, self._noted
+        pending, noted = self._pending.of, self._noted
 
         @functools.wraps(original)
         def publish(producer: Any, body: Any, *args: Any, **kwargs: Any) -> Any:
             try:
                 return original(producer, body, *args, **kwargs)
             except BaseException as exc:
-                entry = pending(id(body))
-                if entry is not None and entry.body is body:
+                entry = pending(body)
+                if entry is not None:
                     noted(entry, exc, sys._getframe(1))
                 raise
 
@@ -65,7 +65,7 @@ class PublishErrorWatch:
     def _noted(self, entry: Pending, exc: BaseException, caller: FrameType) -> None:
         self._pending.fail(entry, exc)
         if self._active and _is_final(caller):
-            self._pending.end(entry.body)
+            self._pending.end(entry[BODY])
             self._failed(entry)
 
 

@@ -12,12 +12,19 @@ from celery._state import _task_stack
 RUN_KEY = "_celerytrail_run"
 """Where the run is in the request's ``__dict__``: a list, so that a request can still be dumped."""
 
-RUN_ID, START_NS, CLOCK_NS, TRAIL_OF_RUN, REQUEST_OF_RUN, EXCEPTION, ENDED = range(7)
-"""Positions in that list. EXCEPTION is (class, message, traceback) or None."""
+RUN_ID, START_NS, CLOCK_NS, SEGMENT, TRAIL, REQUEST, EXCEPTION, ENDED = range(8)
+"""Positions in that list. EXCEPTION is (class, message, traceback) or None, SEGMENT what the writer
+calls the segment that the start is in."""
+
+
+ALL_STACKS: Any = getattr(getattr(_task_stack, "_local", None), "__storage__", (None,))
+"""Celery's table of what runs on which thread: false when no task runs on any, as in a publisher."""
 
 
 def current_request() -> Any:
     """Return the request of the task that runs on this thread, or None outside of any."""
+    if not ALL_STACKS:
+        return None
     stack = _stack_of(_task_stack)
     if not stack:
         return None

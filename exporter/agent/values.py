@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any
 
 from celerytrail.exporter.spool.record import HEADERS, REQUEST
 
-DELIVERY = ("exchange", "routing_key", "priority", "redelivered")
+DELIVERY = ("routing_key", "redelivered")
+OWN = ("group_index", "replaced_task_nesting", "is_eager")
+"""What some Celerys, or some ways to run a task, put on no request."""
 
-_OF_REQUEST = REQUEST[: -len(DELIVERY)]
+ENDED_WITH_REPRS = HEADERS.index("argsrepr")
+
+_ALWAYS = REQUEST[: -len(DELIVERY) - len(OWN)]
+_OF_52 = HEADERS[: HEADERS.index("replaced_task_nesting")]
+_MISSING_IN_52 = (None, None, None)
+
 _get_headers = itemgetter(*HEADERS)
+_get_without_reprs = itemgetter(*HEADERS[:ENDED_WITH_REPRS])
+_get_of_52 = itemgetter(*_OF_52)
+_get_always = itemgetter(*_ALWAYS)
 _get_delivery = itemgetter(*DELIVERY)
-_NO_DELIVERY = (None, None, None, None)
-
-_get_request = attrgetter(*_OF_REQUEST)
+_NO_DELIVERY = (None, None)
 
 
 def header_values(headers: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -27,28 +35,39 @@ def header_values(headers: Mapping[str, Any]) -> tuple[Any, ...]:
     return values
 
 
+def header_values_without_reprs(headers: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the same but for the two reprs of the arguments: for records that keep the body."""
+    try:
+        if "stamps" in headers:
+            values: tuple[Any, ...] = _get_without_reprs(headers)
+        else:
+            values = _get_of_52(headers) + _MISSING_IN_52
+    except KeyError:
+        values = tuple(map(headers.get, HEADERS[:ENDED_WITH_REPRS]))
+    return values
+
+
 def request_values(request: Any) -> tuple[Any, ...]:
     """Return the values of ``record.REQUEST`` of a task's request (a ``Context``)."""
+    known = request.__dict__
+    get = known.get
     try:
-        values: tuple[Any, ...] = _get_request(request)
-    except AttributeError:  # an eager request of an older Celery does not know its task's name
-        values = tuple(getattr(request, name, None) for name in _OF_REQUEST)
-    return values + _delivery_values(request.delivery_info)
+        values: tuple[Any, ...] = _get_always(known)
+        values += _get_delivery(known["delivery_info"])
+    except (KeyError, TypeError):  # an eager request
+        values = tuple(getattr(request, name, None) for name in _ALWAYS)
+        values += _delivery_values(request.delivery_info)
+    return (*values, get("group_index"), get("replaced_task_nesting"), get("is_eager"))
 
 
 def request_values_of_message(headers: Mapping[str, Any], delivery: Any) -> tuple[Any, ...]:
     """Return the values of ``record.REQUEST`` from message headers, where no request is at hand."""
-    return tuple(map(headers.get, _OF_REQUEST)) + _delivery_values(delivery)
+    get = headers.get
+    return (*map(get, _ALWAYS), *_delivery_values(delivery), *map(get, OWN))
 
 
 def _delivery_values(delivery: Any) -> tuple[Any, ...]:
-    if not delivery:
-        return _NO_DELIVERY
-    try:
-        values: tuple[Any, ...] = _get_delivery(delivery)
-    except KeyError:
-        values = tuple(map(delivery.get, DELIVERY))
-    return values
+    return tuple(map(delivery.get, DELIVERY)) if delivery else _NO_DELIVERY
 
 
 def body_bytes(encoded: Any, limit: int) -> tuple[bytes | None, int | None]:

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from celerytrail.exporter.spool.record import HEADERS, REQUEST, TRAIL, Record
+from celerytrail.exporter.spool.record import HEADERS, REQUEST, Record
 from celerytrail.exporter.spool.segment import SegmentHeader
+from celerytrail.exporter.spool.trail import Trail, derived_trace_id, read_trail
 
-_TRACE_DOMAIN = b"celerytrail/trace/v1\0"
 _SEND_DOMAIN = b"celerytrail/send/v1\0"
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
 _RUN_STEPS = frozenset(("succeeded", "failed", "retried", "ignored", "rejected", "aborted", "lost"))
 _SENT_STEPS = frozenset(("sent", "send_failed"))
 _NO_FACTS: Mapping[str, Any] = {}
-_LARGEST_TIME = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Identity:
     """The ids of one record, as bytes, and the facts about the task that all steps share.
 
     ``facts`` are the message headers or the request, by name. ``event_time`` is nanoseconds since
-    1970. ``trail`` is empty where the message carried none; then ``derived`` is true and the ids
+    1970. ``trail`` is None where the message carried none; then ``derived`` is true and the ids
     come from the task id.
     """
 
@@ -41,12 +40,15 @@ class Identity:
     event_time: int
     start_time: int
     end_time: int
-    trail: Mapping[str, Any]
+    trail: Trail | None
     facts: Mapping[str, Any]
 
 
 def identify(header: SegmentHeader, record: Record) -> Identity:
-    """Work out the ids and times of a record. It raises nothing for what a message brought along."""
+    """Work out the ids and times of a record. It raises nothing for what a message brought along.
+
+    Raises ValueError for the end of a run without the start that it leans on.
+    """
     fields = record.fields
     step = record.step.name
     end = record.time_unix_nano
@@ -60,30 +62,32 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
         return _group(header, record, event_time)
 
     facts = _facts(fields)
+    if step in _RUN_STEPS and not facts and fields.get("run_id") is not None:
+        raise ValueError(f"the {step} of a run whose start was not read")
     task_id, retries = _text(facts.get("id")), _retries(facts.get("retries"))
-    trail = _trail(fields.get("trail"))
+    trail = read_trail(fields.get("trail"))
     derived = False
     send_id: bytes | None = None
     sent: int | None = None
-    if trail:
-        trace_id = bytes.fromhex(trail["trace_id"])
-        send_id = bytes.fromhex(trail["send_id"])
-        sent = trail["sent_unix_nano"]
+    if trail is not None:
+        trace_id = bytes.fromhex(trail.trace_id)
+        send_id = bytes.fromhex(trail.send_id)
+        sent = trail.sent_unix_nano
     elif task_id is not None:
         derived = True
         root = _text(facts.get("root_id")) or task_id
-        trace_id = sha256(_TRACE_DOMAIN + _bytes(root)).digest()[:16]
+        trace_id = bytes.fromhex(derived_trace_id(root))
         send_id = sha256(_SEND_DOMAIN + _bytes(task_id) + b"\0%d" % retries).digest()[:8]
         sent = retries
     else:
         # Workers and streams: one trace for what a process says about itself.
-        trace_id = sha256(_TRACE_DOMAIN + header.stream_id.encode()).digest()[:16]
+        trace_id = bytes.fromhex(derived_trace_id(header.stream_id))
 
     span_id: bytes | None = None
     parent = send_id or b""
     if step in _SENT_STEPS:
         span_id = send_id
-        parent = _span_id(trail.get("parent_span_id")) or b""
+        parent = bytes.fromhex(trail.parent_span_id) if trail is not None else b""
     elif step in _RUN_STEPS and fields.get("start_unix_nano") is not None:
         # Only the process that ran it knows when it started.
         span_id = _span_id(fields.get("run_id"))
@@ -125,7 +129,7 @@ def _group(header: SegmentHeader, record: Record, event_time: int) -> Identity:
     return Identity(
         trace_id=bytes.fromhex(str(trace_id))
         if valid
-        else sha256(_TRACE_DOMAIN + _bytes(group_id)).digest()[:16],
+        else bytes.fromhex(derived_trace_id(group_id)),
         span_id=_span_id(fields.get("span_id")) or point_span_id(header.stream_id, record.seq),
         parent_span_id=_span_id(fields.get("parent_span_id")) or b"",
         send_id=None,
@@ -136,7 +140,7 @@ def _group(header: SegmentHeader, record: Record, event_time: int) -> Identity:
         event_time=event_time,
         start_time=event_time,
         end_time=record.time_unix_nano,
-        trail=_NO_FACTS,
+        trail=None,
         facts=_NO_FACTS,
     )
 
@@ -148,28 +152,6 @@ def _facts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     request = fields.get("request")
     if isinstance(request, (tuple, list)):
         return dict(zip(REQUEST, request, strict=False))
-    return _NO_FACTS
-
-
-def _trail(values: object) -> Mapping[str, Any]:
-    # The trail rode on a message, which anybody may have written.
-    if not isinstance(values, (tuple, list)):
-        return _NO_FACTS
-    trail = dict(zip(TRAIL, values, strict=False))
-    trace_id, send_id, sent = (
-        trail.get("trace_id"),
-        trail.get("send_id"),
-        trail.get("sent_unix_nano"),
-    )
-    if (
-        isinstance(trace_id, str)
-        and _TRACE_ID.fullmatch(trace_id)
-        and isinstance(send_id, str)
-        and _SPAN_ID.fullmatch(send_id)
-        and type(sent) is int
-        and 0 <= sent <= _LARGEST_TIME
-    ):
-        return trail
     return _NO_FACTS
 
 

@@ -1,8 +1,10 @@
-"""What the shipper itself has to report: streams whose writer is gone without a goodbye.
+"""What the shipper itself has to report: streams whose writer is gone without a goodbye, and the
+runs that nobody will tell the end of any more.
 
 It goes through the spool like everything else, so that it is not lost when the shipper is killed.
 A report is about a stream of some deployment and is written as that deployment: a token is good
-for one only.
+for one only. Runs that are lost are told in the name of the process that ran them, so that they are
+found where people look for them: under its worker.
 """
 
 from __future__ import annotations
@@ -13,15 +15,19 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.spool.errors import SpoolFormatError
+from celerytrail.exporter.spool.open_runs import OpenRun
 from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.reader import EndedStream
-from celerytrail.exporter.spool.record import Record
+from celerytrail.exporter.spool.record import LAYOUTS, Record
 from celerytrail.exporter.spool.segment import (
     SEGMENT_SUFFIX,
     Frame,
@@ -38,6 +44,8 @@ PROCESS_KIND = "shipper"
 _NO_BOUND = 1 << 62
 _SEGMENT_BYTES = 64 * 1024
 _ABANDONED = STEP_BY_NAME["stream_abandoned"].code
+_LOST = STEP_BY_NAME["lost"].code
+_LOST_FIELDS = LAYOUTS["lost"]
 
 
 def shipper_version() -> str:
@@ -59,36 +67,58 @@ class OwnStreams:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._writers: dict[str, SpoolWriter] = {}
-        self._told = _told_before(directory)
+        self._told, self._told_runs = _told_before(directory)
         self._paced = PacedLog(_log, 60.0)
 
     def has_to_tell(self, ended: EndedStream) -> bool:
-        """Tell whether a stream ended without a goodbye, and that was not reported yet."""
-        known = ended.header is None or ended.stream_id in self._told
-        return not (ended.closed or known)
+        """Tell whether a stream ended without a goodbye, or without the end of one of its runs, and
+        that was not reported yet.
+        """
+        if ended.header is None:
+            return False
+        unterminated = not ended.closed and ended.stream_id not in self._told
+        return unterminated or any(run.run_id not in self._told_runs for run in ended.open_runs)
 
-    def report_abandoned(self, ended: EndedStream) -> bool:
-        """Record that a stream ended without a goodbye; once, whatever happens between.
+    def report(self, ended: EndedStream) -> bool:
+        """Record what a stream left unsaid when it ended; once, whatever happens between.
 
         Returns False when it could not be written: ask again later, and keep the stream until then.
         The stream's files must be deleted before anything is delivered again.
         """
-        if ended.header is None or ended.stream_id in self._told:
+        if ended.header is None:
             return True
-        writer = self._writer(ended.header)
-        lost = writer.lost
-        writer.write(
-            _ABANDONED,
-            time.time_ns(),
-            (ended.stream_id, ended.last_seq, ended.torn_bytes),
-        )
-        if not writer.is_open or writer.lost != lost:
+        if ended.open_runs and not self._report_lost(ended.header, ended.open_runs):
+            return False
+        if ended.closed or ended.stream_id in self._told:
+            return True
+        fields = (ended.stream_id, ended.last_seq, ended.torn_bytes)
+        if not _write(self._writer(ended.header), _ABANDONED, fields):
             return False
         self._told.add(ended.stream_id)
         return True
 
+    def _report_lost(self, header: SegmentHeader, runs: Sequence[OpenRun]) -> bool:
+        untold = [run for run in runs if run.run_id not in self._told_runs]
+        writer = self._new_writer(
+            replace(
+                _origin(Deployment(header.namespace, header.service, header.environment)),
+                worker=header.worker,
+                host=header.host,
+                pid=header.pid,
+            )
+        )
+        try:
+            for run in untold:
+                said = {"run_id": run.run_id, "trail": run.trail, "request": run.request}
+                if not _write(writer, _LOST, tuple(map(said.get, _LOST_FIELDS))):
+                    return False
+                self._told_runs.add(run.run_id)
+        finally:
+            writer.close()
+        return True
+
     def stream_ids(self) -> frozenset[str]:
-        """Return the streams that this process writes."""
+        """Return the streams that this process goes on writing."""
         return frozenset(w.stream_id for w in self._writers.values() if w.is_open)
 
     def close(self) -> None:
@@ -101,19 +131,27 @@ class OwnStreams:
         deployment = Deployment(header.namespace, header.service, header.environment)
         writer = self._writers.get(deployment.label)
         if writer is None:
-            origin = _origin(deployment)
-            writer = SpoolWriter(
-                self._directory,
-                lambda: origin,
-                max_bytes=_NO_BOUND,
-                on_trouble=self._note,
-                segment_bytes=_SEGMENT_BYTES,
-            )
+            writer = self._new_writer(_origin(deployment))
             self._writers[deployment.label] = writer
         return writer
 
+    def _new_writer(self, origin: Origin) -> SpoolWriter:
+        return SpoolWriter(
+            self._directory,
+            lambda: origin,
+            max_bytes=_NO_BOUND,
+            on_trouble=self._note,
+            segment_bytes=_SEGMENT_BYTES,
+        )
+
     def _note(self, trouble: Exception) -> None:
         self._paced.say(logging.WARNING, "an abandoned stream cannot be reported yet: %s", trouble)
+
+
+def _write(writer: SpoolWriter, code: int, fields: tuple[Any, ...]) -> bool:
+    lost = writer.lost
+    writer.write(code, time.time_ns(), fields)
+    return writer.is_open and writer.lost == lost
 
 
 def _origin(deployment: Deployment) -> Origin:
@@ -137,10 +175,11 @@ def _origin(deployment: Deployment) -> Origin:
     )
 
 
-def _told_before(directory: Path) -> set[str]:
+def _told_before(directory: Path) -> tuple[set[str], set[str]]:
     # A shipper that was killed after it reported and before it deleted: its report is still here,
     # because nothing is delivered between the two.
     told: set[str] = set()
+    told_runs: set[str] = set()
     for path in sorted(directory.glob(f"*{SEGMENT_SUFFIX}")):
         try:
             with path.open("rb") as file:
@@ -157,4 +196,6 @@ def _told_before(directory: Path) -> set[str]:
                     record = Record.from_tuple(decode_record(item.payload))
                     if record.step.code == _ABANDONED:
                         told.add(str(record.fields.get("about_stream_id")))
-    return told
+                    elif record.step.code == _LOST:
+                        told_runs.add(str(record.fields.get("run_id")))
+    return told, told_runs

@@ -126,7 +126,7 @@ class Shipper:
         told = False
         for ended in self.reader.delete_finished():
             if self._own.has_to_tell(ended):
-                if not self._own.report_abandoned(ended):
+                if not self._own.report(ended):
                     continue
                 told = True
             # Nothing is delivered between the report and this: see OwnStreams.

@@ -244,10 +244,10 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
     run = span_id_of(fields.get("run_id"))
     if run is not None:
         add(text(SPAN, "celery.run.id", run.hex()))
-    group = _text(facts.get("group")) or _text(trail.get("group_id"))
+    group = _text(facts.get("group")) or (trail.group_id if trail else None)
     if group:
         add(text(SPAN, "celery.group", group))
-    root_group = _text(trail.get("root_group_id")) or group
+    root_group = (trail.root_group_id if trail else None) or group
     if root_group:
         add(text(SPAN, "celery.root_group", root_group))
     body_id = _text(fields.get("chord_body_id"))
@@ -341,7 +341,7 @@ def _add_step(step: str, fields: Mapping[str, Any], add: Callable[[bytes], None]
 
 def _queue(identity: Identity, fields: Mapping[str, Any]) -> str | None:
     return (
-        _text(identity.trail.get("queue"))
+        (identity.trail.queue if identity.trail else None)
         or _text(fields.get("routing_key"))
         or _text(identity.facts.get("routing_key"))
     )

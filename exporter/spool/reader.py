@@ -19,6 +19,7 @@ from pathlib import Path
 
 from celerytrail.exporter.spool.cursor import Cursor
 from celerytrail.exporter.spool.errors import SpoolDirectoryError, SpoolFormatError
+from celerytrail.exporter.spool.open_runs import MAX_CARRIED, OpenRun, OpenRuns
 from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.segment import (
     ACK_SUFFIX,
@@ -42,8 +43,8 @@ STRAY_LOCK_SECONDS = 5.0
 class Chunk:
     """Records of one segment that follow each other, to be acknowledged together.
 
-    ``end`` is the offset in the segment up to which the chunk reaches. ``last_seq``, ``torn_bytes``
-    and ``closed`` say where the whole stream stands at that offset.
+    ``end`` is the offset in the segment up to which the chunk reaches. ``last_seq``, ``torn_bytes``,
+    ``closed`` and ``open_runs`` say where the whole stream stands at that offset.
     """
 
     path: Path
@@ -53,13 +54,15 @@ class Chunk:
     last_seq: int
     torn_bytes: int
     closed: bool
+    open_runs: tuple[OpenRun, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EndedStream:
     """A stream that nobody writes any more and that is acknowledged to its end.
 
-    ``header`` is None when not one of its segments had a readable header.
+    ``header`` is None when not one of its segments had a readable header. ``open_runs`` are those
+    whose end it did not tell.
     """
 
     stream_id: str
@@ -67,6 +70,7 @@ class EndedStream:
     last_seq: int
     torn_bytes: int
     closed: bool
+    open_runs: tuple[OpenRun, ...] = ()
 
 
 @dataclass(slots=True)
@@ -90,6 +94,9 @@ class _Stream:
     torn_bytes: int = 0
     closed: bool = False
     acknowledged_seq: int = 0
+    open_runs: OpenRuns = field(default_factory=OpenRuns)
+    recalled_from: int = 0
+    """Number of the segment whose cursor told the open runs."""
 
     def in_order(self) -> list[_Segment]:
         return [self.segments[number] for number in sorted(self.segments)]
@@ -175,7 +182,7 @@ class SpoolReader:
         segment = stream.segments[parsed[1]]
         segment.acknowledged = chunk.end
         stream.acknowledged_seq = max(stream.acknowledged_seq, chunk.last_seq)
-        cursor = Cursor(chunk.end, chunk.last_seq, chunk.torn_bytes, chunk.closed)
+        cursor = Cursor(chunk.end, chunk.last_seq, chunk.torn_bytes, chunk.closed, chunk.open_runs)
         self._store(_beside(chunk.path, ACK_SUFFIX), cursor)
 
     def rewind(self) -> None:
@@ -195,7 +202,7 @@ class SpoolReader:
             for segment, successor in itertools.pairwise(segments):
                 if not (segment.finished and segment.acknowledged >= segment.read):
                     break
-                if stream.torn_bytes:
+                if stream.torn_bytes or len(stream.open_runs):
                     self._hand_over(stream, successor)
                 self._delete(stream, segment)  # one that cannot be deleted is tried again
             else:
@@ -208,6 +215,7 @@ class SpoolReader:
                             max(stream.last_seq, stream.acknowledged_seq),
                             stream.torn_bytes,
                             stream.closed,
+                            stream.open_runs.carried(),
                         )
                     )
         return ended
@@ -267,6 +275,9 @@ class SpoolReader:
             stream.acknowledged_seq = max(stream.acknowledged_seq, cursor.last_seq)
             stream.torn_bytes = max(stream.torn_bytes, cursor.torn_bytes)
             stream.closed = stream.closed or cursor.closed
+            if number > stream.recalled_from:
+                stream.recalled_from = number
+                stream.open_runs = OpenRuns(cursor.open_runs)
         return segment
 
     def _read_segment(
@@ -311,11 +322,37 @@ class SpoolReader:
                 _log.debug("segment %s: %s", segment.path.name, exc)
                 return None
             header, first = known, len(MAGIC)
+        if segment.read > first and len(stream.open_runs) >= MAX_CARRIED:
+            self._recall(stream, segment, descriptor, first)
         segment.header = stream.header = header
         segment.read = max(segment.read, first)
         segment.acknowledged = max(segment.acknowledged, first)
         stream.last_seq = max(stream.last_seq, header.first_seq - 1)
         return header
+
+    def _recall(self, stream: _Stream, segment: _Segment, descriptor: int, first: int) -> None:
+        # The cursor remembers so many open runs and no more; the ends of the others lean on starts
+        # that are in this segment still.
+        told = stream.open_runs.carried()
+        stream.open_runs = OpenRuns()
+        place = first
+        while place < segment.read:
+            tail = read_tail(
+                descriptor,
+                segment.path.name,
+                place,
+                segment.read,
+                left=True,
+                max_records=10_000,
+                max_bytes=segment.read - place,
+                log=self._records_log,
+            )
+            for item in tail.records:
+                stream.open_runs.follow(item.record)
+            if tail.end == place:
+                break
+            place = tail.end
+        stream.open_runs.add(told)
 
     def _give_up(self, stream: _Stream, segment: _Segment, size: int) -> None:
         # Without a header there is no telling whose records these are, and no secret to protect
@@ -359,6 +396,7 @@ class SpoolReader:
         self.unreadable_records += tail.unreadable
         stream.torn_bytes += tail.torn_bytes
         for item in tail.records:
+            stream.open_runs.follow(item.record)
             stream.last_seq = max(stream.last_seq, item.record.seq)
             stream.closed = stream.closed or item.record.step.name == _GOODBYE
         return Chunk(
@@ -369,6 +407,7 @@ class SpoolReader:
             stream.last_seq,
             stream.torn_bytes,
             stream.closed,
+            stream.open_runs.carried(),
         )
 
     def _is_left(self, stream: _Stream, segment: _Segment) -> bool:
@@ -389,7 +428,9 @@ class SpoolReader:
 
     def _hand_over(self, stream: _Stream, successor: _Segment) -> None:
         if successor.acknowledged == 0 or successor.header is None:
-            cursor = Cursor(0, stream.acknowledged_seq, stream.torn_bytes, False)
+            cursor = Cursor(
+                0, stream.acknowledged_seq, stream.torn_bytes, False, stream.open_runs.carried()
+            )
             self._store(_beside(successor.path, ACK_SUFFIX), cursor)
 
     def _delete(self, stream: _Stream, segment: _Segment) -> None:

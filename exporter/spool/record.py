@@ -1,8 +1,9 @@
 """What one spool record holds: a plain tuple whose layout is written down here.
 
-A record is ``(step code, seq, time_unix_nano, *fields)``, written with ``marshal`` version 2,
-which every CPython 3 reads. ``LAYOUTS`` names the fields of each step in order. New fields go to
-the end: a reader takes what is missing as None, so shipper and agent may differ in version.
+A record is ``(step code, seq, time_unix_nano, fields)``, written with ``marshal`` version 2, which
+every CPython 3 reads; ``fields`` is a tuple or a list. ``LAYOUTS`` names the fields of each step in
+order. New fields go to the end: a reader takes what is missing as None, so shipper and agent may
+differ in version.
 """
 
 from __future__ import annotations
@@ -16,22 +17,6 @@ from celerytrail.exporter.attributes import STEP_BY_CODE, Step
 
 MARSHAL_VERSION = 2
 
-TRAIL_HEADER = "celerytrail"
-"""Message header that carries the trail: a list in the order of ``TRAIL``."""
-
-TRAIL: tuple[str, ...] = (
-    "version",  # int, 1
-    "trace_id",  # 32 hex digits
-    "send_id",  # 16 hex digits: span id of this send
-    "sent_unix_nano",  # int
-    "parent_span_id",  # 16 hex digits or '': parent of the send span, kept by retries and replaces
-    "group_id",  # innermost group of this message, or ''
-    "group_span_id",  # 16 hex digits or ''
-    "root_group_id",  # outermost group, inherited by all that is published from inside, or ''
-    "queue",  # name of the queue, or ''
-    "root_group_span_id",  # 16 hex digits or '': lets a chord body find the span of its outer group
-)
-
 HEADERS: tuple[str, ...] = (
     "id",
     "task",
@@ -44,16 +29,19 @@ HEADERS: tuple[str, ...] = (
     "expires",
     "timelimit",
     "origin",
-    "argsrepr",
-    "kwargsrepr",
     "ignore_result",
-    "replaced_task_nesting",
     "lang",
     "shadow",
+    "replaced_task_nesting",
     "stamped_headers",
     "stamps",
+    "argsrepr",
+    "kwargsrepr",
 )
-"""Celery's message headers that are kept, as a tuple in this order."""
+"""Celery's message headers that are kept, as a tuple in this order.
+
+The last two are left out where the body is kept and says the same.
+"""
 
 REQUEST: tuple[str, ...] = (
     "id",
@@ -62,35 +50,34 @@ REQUEST: tuple[str, ...] = (
     "root_id",
     "parent_id",
     "group",
-    "group_index",
     "eta",
-    "expires",
-    "timelimit",
-    "origin",
+    "routing_key",
+    "redelivered",
+    "group_index",
     "replaced_task_nesting",
     "is_eager",
-    "exchange",
-    "routing_key",
-    "priority",
-    "redelivered",
 )
-"""What is kept of ``task.request`` at a run, as a tuple in this order."""
+"""What is kept of ``task.request`` at a run, as a tuple in this order; the send says the rest."""
 
 _RUN = ("trail", "request", "run_id")
+# trail and request are left out where the segment holds the start of the run: see OpenRuns.
 _END = (
-    *_RUN,
+    "run_id",
     "start_unix_nano",
     "runtime_ns",
     "exception_class",
     "exception",
     "traceback",
     "result",
+    "trail",
+    "request",
 )
 
 LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        # trail and headers are tuples as above; linked_run_id is the run before (retry, replace).
-        # body is None when it is over the size bound; body_size is known all the same.
+        # trail is the text of the message header, headers are values as above; linked_run_id is
+        # the run before (retry, replace). body is None when it is over the size bound, and
+        # body_size says then how large it was.
         "sent": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",
@@ -136,7 +123,7 @@ class Record:
     step: Step
     seq: int
     time_unix_nano: int
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_tuple(cls, values: tuple[Any, ...]) -> Record:
@@ -145,9 +132,9 @@ class Record:
         Fields that a newer writer appended are dropped, fields that an older one did not know are
         None. Raises ValueError, naming what is wrong, for anything that is not a record.
         """
-        if not isinstance(values, tuple) or len(values) < 3:
-            raise ValueError(f"a spool record is a tuple of at least 3 values, not {type(values)}")
-        code, seq, time_unix_nano = values[:3]
+        if not isinstance(values, tuple) or len(values) != 4:
+            raise ValueError(f"a spool record is a tuple of 4 values, not {type(values)}")
+        code, seq, time_unix_nano, given = values
         step = STEP_BY_CODE.get(code) if isinstance(code, int) else None
         if step is None:
             raise ValueError(f"spool record with unknown step code {code!r}")
@@ -155,7 +142,13 @@ class Record:
             raise ValueError(  # noqa: TRY004 (bad data, not a caller's wrong argument)
                 f"spool record with sequence number {seq!r} and time {time_unix_nano!r}"
             )
+        if not isinstance(given, (tuple, list)):
+            raise ValueError(f"spool record whose fields are {type(given)}")  # noqa: TRY004
         names = LAYOUTS[step.name]
-        given = tuple(values[3:])
-        padded = (*given, *(None for _ in range(len(names) - len(given))))
-        return cls(step, seq, time_unix_nano, dict(zip(names, padded, strict=False)))
+        if len(given) < len(names):
+            given = (*given, *(None for _ in range(len(names) - len(given))))
+        fields = dict(zip(names, given, strict=False))
+        body = fields.get("body")
+        if type(body) is str:
+            fields["body"] = body.encode("utf-8", "surrogatepass")
+        return cls(step, seq, time_unix_nano, fields)

@@ -12,9 +12,10 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from marshal import dumps
+from os import write as os_write
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -47,8 +48,9 @@ _OPENED = STEP_BY_NAME["stream_opened"].code
 _CLOSED = STEP_BY_NAME["stream_closed"].code
 _HEARTBEAT = STEP_BY_NAME["worker_heartbeat"].code
 _CREATE = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NOWHERE = 1 << 62  # a segment "size" that sends the next record the long way
+_NOWHERE = 1 << 62  # the "size" of a segment that is not there
 _HIGH_DESCRIPTOR = 100
+_HEAD_BYTES = FRAME_HEAD.size
 _pack_head = FRAME_HEAD.pack
 
 
@@ -74,7 +76,8 @@ class SpoolWriter:
     """The one writer of this process's stream. Any thread may call ``write``.
 
     The first record opens the stream; a fork begins a new one in the child. ``lost`` counts the
-    records that could not be written. ``on_trouble`` is called with the error whenever the writer
+    records that could not be written; ``segment`` is another number, not 0, for each segment of this
+    process, and 0 while there is none to go on in. ``on_trouble`` is called with the error whenever the writer
     stops being able to write; it must not raise.
     """
 
@@ -99,6 +102,7 @@ class SpoolWriter:
     def _begin_stream(self) -> None:
         self.stream_id = os.urandom(16).hex()
         self.lost = 0
+        self.segment = 0
         self._secret = os.urandom(32)
         self._number = 0
         self._numbers = itertools.count(2)  # stream_opened is number 1
@@ -108,34 +112,37 @@ class SpoolWriter:
         self._rotate_at = 0
         self._retry_at = 0
         self._turn = threading.Lock()  # only ever taken without waiting
-        self._aside: deque[tuple[int, int, tuple[Any, ...]]] = deque()
+        self._aside: deque[tuple[int, int, Sequence[Any]]] = deque()
 
-    def write(self, code: int, now: int, fields: tuple[Any, ...]) -> None:
+    def write(self, code: int, now: int, fields: Sequence[Any]) -> None:
         """Append one record: step code, time in nanoseconds, fields as in ``record.LAYOUTS``.
 
         It does not raise: what cannot be marshalled becomes text, what cannot be written is counted
         in ``lost``.
         """
-        if (self._size >= self._limit or now >= self._rotate_at) and not self._ready(now):
+        if now >= self._rotate_at and not self._ready(now):
             self._set_aside(code, now, fields)
             return
-        record = (code, next(self._numbers), now, *fields)
+        record = (code, next(self._numbers), now, fields)
         try:
-            payload = dumps(record, MARSHAL_VERSION)
+            payload = dumps(record, MARSHAL_VERSION)  # type: ignore[arg-type]
         except ValueError:
             payload = dumps(plain(record), MARSHAL_VERSION)
-        if len(payload) > MAX_PAYLOAD_BYTES:
+        size = len(payload)
+        if size > MAX_PAYLOAD_BYTES:
             payload = dumps(plain(record, TIGHT), MARSHAL_VERSION)
-        frame = _pack_head(len(payload), crc32(payload)) + payload
+            size = len(payload)
         try:
-            written = os.write(self._fd, frame)
+            written = os_write(self._fd, _pack_head(size, crc32(payload)) + payload)
         except OSError as exc:
             self._failed(exc)
             return
-        if written != len(frame):
+        if written != size + _HEAD_BYTES:
             self._failed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
             return
-        self._size += written
+        self._size = size = self._size + written
+        if size + written > self._limit:  # one more like this would be over
+            self._rotate_at = 0
 
     def close(self) -> None:
         """Say goodbye and let go of the segment; a later record begins a new stream.
@@ -185,7 +192,7 @@ class SpoolWriter:
         self._drain()
         return True
 
-    def _set_aside(self, code: int, now: int, fields: tuple[Any, ...]) -> None:
+    def _set_aside(self, code: int, now: int, fields: Sequence[Any]) -> None:
         # Either the disk is full, or another thread is opening the first segment just now.
         if len(self._aside) >= MAX_ASIDE:
             next(self._numbers)
@@ -221,14 +228,16 @@ class SpoolWriter:
         )
         first = header.to_frame()
         if self._number == 0:
-            first += encode_record((_OPENED, 1, now))
+            first += encode_record((_OPENED, 1, now, ()))
         descriptor = self._create(segment_name(self.stream_id, number), first)
+        self.segment = 0
         if self._fd >= 0:
             os.dup2(descriptor, self._fd, inheritable=False)
             os.close(descriptor)
         else:
             self._fd = _lifted(descriptor)
         self._number = number
+        self.segment = next(_segments)
         self._retry_at = 0
         self._rotate_at = now + SEGMENT_NANOSECONDS
         self._size = len(first)
@@ -273,6 +282,7 @@ class SpoolWriter:
 
     def _block(self, exc: Exception) -> None:
         self._size = _NOWHERE
+        self._rotate_at = 0
         self._retry_at = time.monotonic_ns() + RETRY_NANOSECONDS
         self._on_trouble(exc)
 
@@ -299,6 +309,7 @@ def _remove_unfinished(directory: Path) -> None:
                         os.unlink(entry.path)
 
 
+_segments = itertools.count(1)
 _writers: list[weakref.ref[SpoolWriter]] = []
 
 

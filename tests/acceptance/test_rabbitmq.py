@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from kombu.connection import Connection
 
-from celerytrail.exporter.agent.trail import read_trail
-from celerytrail.exporter.spool.record import TRAIL_HEADER
+from celerytrail.exporter.spool.trail import TRAIL_HEADER, read_trail
 from tests.acceptance.pipeline import Pipeline
 from tests.acceptance.workflows import (
     check_workflows,

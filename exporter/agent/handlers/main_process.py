@@ -8,7 +8,6 @@ from weakref import WeakValueDictionary
 
 from celerytrail.exporter.agent.exceptions import class_name, message
 from celerytrail.exporter.agent.recorder import Recorder
-from celerytrail.exporter.agent.trail import trail_values
 from celerytrail.exporter.agent.values import (
     body_bytes,
     header_values,
@@ -17,7 +16,7 @@ from celerytrail.exporter.agent.values import (
 )
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.plain import text_of
-from celerytrail.exporter.spool.record import TRAIL_HEADER
+from celerytrail.exporter.spool.trail import TRAIL_HEADER, TRAIL_PREFIX
 
 _RECEIVED = STEP_BY_NAME["received"].code
 _FAILED = STEP_BY_NAME["failed"].code
@@ -43,7 +42,7 @@ class MainProcessHandlers:
             self._requests[request.id] = request
             headers = request.request_dict
             delivery = request.delivery_info
-            trail = trail_values(headers.get(TRAIL_HEADER))
+            trail = _trail_of(headers)
             body, size = None, None
             if trail is None:  # its publisher has no agent: what it sent is known from here only
                 body, size = body_bytes(_undecoded(request), self._max_body)
@@ -118,17 +117,18 @@ class MainProcessHandlers:
                 known = {"id": task_id, "task": sender.name}
             trail = _trail_of(known)
             values = request_values_of_message(known, known.get("delivery_info"))
-        self._write(_FAILED, time_ns(), (trail, values, None, None, None, *failure, None))
+        self._write(_FAILED, time_ns(), (None, None, None, *failure, None, trail, values))
 
     def retried(self, request: Any, failure: tuple[Any, Any, Any]) -> None:
         """Record a task that the main process gave back to be run again."""
         trail = _trail_of(request.__dict__)
         values = request_values(request)
-        self._write(_RETRIED, time_ns(), (trail, values, None, None, None, *failure, None))
+        self._write(_RETRIED, time_ns(), (None, None, None, *failure, None, trail, values))
 
 
-def _trail_of(headers: Any) -> tuple[Any, ...] | None:
-    return trail_values(headers.get(TRAIL_HEADER))
+def _trail_of(headers: Any) -> str | None:
+    trail = headers.get(TRAIL_HEADER)
+    return trail if type(trail) is str and trail.startswith(TRAIL_PREFIX) else None
 
 
 def _undecoded(request: Any) -> Any:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import threading
+from sys import modules
 from time import time_ns
 from typing import Any
 
+from celerytrail.exporter.agent.caller_trace import TRACEPARENT, in_context
 from celerytrail.exporter.agent.exceptions import class_name, message
 from celerytrail.exporter.agent.minting import TrailMint
-from celerytrail.exporter.agent.pending import Pending
+from celerytrail.exporter.agent.pending import (
+    BODY,
+    CONTENT_TYPE,
+    ERROR,
+    FACTS,
+    FIELDS,
+    HEADERS,
+    MAX_PENDING,
+    Pending,
+)
 from celerytrail.exporter.agent.recorder import Recorder
 from celerytrail.exporter.agent.role import CHILD
-from celerytrail.exporter.agent.values import body_bytes, header_values
+from celerytrail.exporter.agent.running import ALL_STACKS, current_request
+from celerytrail.exporter.agent.values import header_values, header_values_without_reprs
 from celerytrail.exporter.attributes import STEP_BY_NAME
-from celerytrail.exporter.spool.record import TRAIL_HEADER
+from celerytrail.exporter.spool.trail import TRAIL_HEADER, TRAIL_PREFIX, escaped
 
 _SENT = STEP_BY_NAME["sent"].code
 _SEND_FAILED = STEP_BY_NAME["send_failed"].code
+_JSON = "application/json"
+_OTEL_CONTEXT = "opentelemetry.context"
 
 
 class PublishHandlers:
@@ -26,8 +40,11 @@ class PublishHandlers:
         self._recorder = recorder
         self._write = recorder.write
         self._pending = recorder.pending
+        self._entries = recorder.pending.entries
+        self._shipper = recorder.shipper
         self._caught = recorder.guard.caught
-        self._max_body = recorder.config.max_body_bytes
+        self._pop_pair = recorder.ids.pop_pair
+        self._pair = recorder.ids.pair
         self._mint = TrailMint(recorder.ids, recorder.groups, recorder.write).mint
 
     def before_task_publish(
@@ -38,45 +55,91 @@ class PublishHandlers:
         declare: Any = None,
         headers: Any = None,
         properties: Any = None,
+        # Named although unused: without them Python makes a dict of the rest for each message.
+        signal: Any = None,
+        sender: Any = None,
+        retry_policy: Any = None,
         **_: Any,
     ) -> None:
         """Mint the trail and put it on the message; remember the publish until it ends."""
         try:
             now = time_ns()
-            pending = self._pending
-            if pending.has_errors:
+            if self._pending.has_errors:
                 self._flush_failed()
-            embedded = body[2] if type(body) is tuple and len(body) == 3 else None
-            # Task protocol 1 has all in the body, and no room for a trail that would arrive.
-            facts = headers if "id" in headers or type(body) is not dict else body
             queue = declare[0].name if declare else routing_key
-            minted = self._mint(now, facts, embedded, queue)
-            headers[TRAIL_HEADER] = [*minted[0]]
-            pending.begin(Pending(now, body, facts, properties, exchange, routing_key, minted))
+            facts, linked_run_id, chord_body_id = headers, None, None
+            try:
+                embedded = body[2]
+                alone = (
+                    headers["group"] is embedded["chain"] is embedded["chord"] is None
+                    and TRAIL_HEADER not in headers
+                    and TRACEPARENT not in headers
+                    and not ALL_STACKS
+                    and (_OTEL_CONTEXT not in modules or not in_context())
+                )
+            except (LookupError, TypeError):
+                alone = False
+            if alone and type(queue) is str:
+                # Most publishes by far: outside of tasks, groups and the caller's traces.
+                try:
+                    pair = self._pop_pair()
+                except IndexError:
+                    pair = self._pair()
+                if ";" in queue or "%" in queue:
+                    queue = escaped(queue)
+                trail = f"{TRAIL_PREFIX}{pair};{now};;;;;;{queue}"
+            else:
+                facts, trail, linked_run_id, chord_body_id = self._minted(now, body, headers, queue)
+            headers[TRAIL_HEADER] = trail
+            of_property = properties.get
+            self._entries[id(body)] = (
+                # The fields of ``sent``, in their order, and what pending.py adds to them.
+                [
+                    trail, None, now, exchange, routing_key, of_property("priority"),
+                    of_property("reply_to"), None, None, None, chord_body_id, linked_run_id, None,
+                    body, facts, None, 0,
+                ]
+            )  # fmt: skip
+            if len(self._entries) > MAX_PENDING:
+                self._pending.forget_oldest()
         except Exception as exc:  # noqa: BLE001 (never into a publisher)
             self._caught("before_task_publish", exc)
 
-    def after_task_publish(self, body: Any = None, **_: Any) -> None:
+    def after_task_publish(
+        self,
+        body: Any = None,
+        signal: Any = None,
+        sender: Any = None,
+        headers: Any = None,
+        exchange: Any = None,
+        routing_key: Any = None,
+        **_: Any,
+    ) -> None:
         """Record the send that has just been handed to the broker."""
         try:
-            entry = self._pending.end(body)
-            if entry is None:
+            entry = self._entries.pop(id(body), None)
+            if entry is None or entry[BODY] is not body:
                 return
             now = time_ns()
-            self._write(_SENT, now, self._fields(entry))
-            shipper = self._recorder.shipper
-            if now >= shipper.next_check and self._recorder.role.kind != CHILD:
-                shipper.ensure(now)
+            if entry[CONTENT_TYPE] == _JSON:
+                # The shipper shows the arguments out of the body.
+                entry[HEADERS] = header_values_without_reprs(entry[FACTS])
+            else:
+                entry[HEADERS] = header_values(entry[FACTS])
+            self._write(_SENT, now, entry[:FIELDS])
+            if now >= self._shipper.next_check and self._recorder.role.kind != CHILD:
+                self._shipper.ensure(now)
         except Exception as exc:  # noqa: BLE001 (never into a publisher)
             self._caught("after_task_publish", exc)
 
     def failed(self, entry: Pending) -> None:
         """Record a publish that raised. It does not raise itself."""
         try:
-            trail, headers, *rest, size = self._fields(entry)
-            error = entry.error
+            entry[HEADERS] = header_values(entry[FACTS])
+            error = entry[ERROR]
             what = (class_name(error), message(error)) if error is not None else (None, None)
-            self._write(_SEND_FAILED, time_ns(), (trail, headers, *rest, *what, size))
+            *common, size = entry[:FIELDS]
+            self._write(_SEND_FAILED, time_ns(), (*common, *what, size))
         except Exception as exc:  # noqa: BLE001 (never into a publisher)
             self._caught("send_failed", exc)
 
@@ -89,21 +152,11 @@ class PublishHandlers:
         for entry in self._pending.failed(threading.get_ident()):
             self.failed(entry)
 
-    def _fields(self, entry: Pending) -> tuple[Any, ...]:
-        properties = entry.properties
-        encoded, size = body_bytes(entry.encoded, self._max_body)
-        return (
-            entry.trail,
-            header_values(entry.facts),
-            entry.started,
-            entry.exchange,
-            entry.routing_key,
-            properties.get("priority"),
-            properties.get("reply_to"),
-            entry.content_type,
-            entry.content_encoding,
-            encoded,
-            entry.chord_body_id,
-            entry.linked_run_id,
-            size,
-        )
+    def _minted(
+        self, now: int, body: Any, headers: dict[str, Any], queue: Any
+    ) -> tuple[dict[str, Any], str, str | None, str | None]:
+        # Task protocol 1 has all in the body, and no room for a trail that would arrive.
+        facts = headers if "id" in headers or type(body) is not dict else body
+        embedded = body[2] if type(body) is tuple and len(body) == 3 else None
+        known = queue if type(queue) is str else ""
+        return (facts, *self._mint(now, facts, embedded, current_request(), known))

@@ -13,18 +13,20 @@ from celerytrail.exporter.agent.running import (
     CLOCK_NS,
     ENDED,
     EXCEPTION,
-    REQUEST_OF_RUN,
+    REQUEST,
     RUN_ID,
     RUN_KEY,
+    SEGMENT,
     START_NS,
-    TRAIL_OF_RUN,
+    TRAIL,
     request_of,
     run_of,
 )
-from celerytrail.exporter.agent.trail import trail_values
 from celerytrail.exporter.agent.values import request_values
 from celerytrail.exporter.attributes import STEP_BY_NAME
-from celerytrail.exporter.spool.record import REQUEST, TRAIL_HEADER
+from celerytrail.exporter.spool.record import LAYOUTS
+from celerytrail.exporter.spool.record import REQUEST as REQUEST_LAYOUT
+from celerytrail.exporter.spool.trail import TRAIL_HEADER
 
 _STARTED = STEP_BY_NAME["started"].code
 _ABORTED = STEP_BY_NAME["aborted"].code
@@ -37,20 +39,22 @@ _END_OF_STATE = {
     "IGNORED": STEP_BY_NAME["ignored"].code,
     "REJECTED": STEP_BY_NAME["rejected"].code,
 }
-_ID, _TASK = REQUEST.index("id"), REQUEST.index("task")
+_ID, _TASK = REQUEST_LAYOUT.index("id"), REQUEST_LAYOUT.index("task")
 _NOTHING = (None, None, None)
+_UP_TO_TRAIL = (None,) * LAYOUTS["succeeded"].index("trail")
 
 
 class RunHandlers:
     """Handlers of task_prerun, task_postrun, task_failure and task_retry."""
 
     def __init__(self, recorder: Recorder, main_process: MainProcessHandlers) -> None:
+        self._writer = recorder.writer
         self._write = recorder.write
         self._span_id = recorder.ids.span_id
         self._caught = recorder.guard.caught
         self._capture_result = recorder.config.capture_result
         self._main_process = main_process
-        self._last: tuple[Any, ...] = (None, None, None)
+        self._last: list[Any] | None = None
 
     def task_prerun(self, task: Any = None, **_: Any) -> None:
         """Begin a run: mint its id, keep it on the request, record the start."""
@@ -58,13 +62,19 @@ class RunHandlers:
             now = time_ns()
             request = request_of(task)
             known = request.__dict__
-            trail = trail_values(known.get(TRAIL_HEADER))
+            trail = known.get(TRAIL_HEADER)
+            if type(trail) is not str:
+                trail = None
             values = request_values(request)
             if values[_TASK] is None:
                 values = (*values[:_TASK], task.name, *values[_TASK + 1 :])
             run_id = self._span_id()
-            known[RUN_KEY] = [run_id, now, monotonic_ns(), trail, values, None, False]
+            writer = self._writer
+            segment = writer.segment
             self._write(_STARTED, now, (trail, values, run_id))
+            if segment != writer.segment:
+                segment = 0  # another one was begun meanwhile: who knows which it is in
+            known[RUN_KEY] = [run_id, now, monotonic_ns(), segment, trail, values, None, False]
         except Exception as exc:  # noqa: BLE001 (never into a task)
             self._caught("task_prerun", exc)
 
@@ -74,33 +84,21 @@ class RunHandlers:
         """Record how the run ended. No state means that it was aborted: the child is being killed."""
         try:
             clock = monotonic_ns()
-            run = run_of(request_of(task))
-            if run is None:  # it began before the agent did
+            run = request_of(task).__dict__.get(RUN_KEY)
+            if run is None or run[ENDED]:  # it began before the agent did
                 return
             run[ENDED] = True
+            self._last = run
             code = _END_OF_STATE.get(state, _ABORTED)
-            result = None
-            if code == _SUCCEEDED:
-                failure = _NOTHING
-                if self._capture_result:
-                    result = result_value(retval)
-            else:
-                failure = run[EXCEPTION] or _failure_of(retval)
-            trail, values = run[TRAIL_OF_RUN], run[REQUEST_OF_RUN]
-            self._last = (values[_ID], trail, values)
-            self._write(
-                code,
-                time_ns(),
-                (
-                    trail,
-                    values,
-                    run[RUN_ID],
-                    run[START_NS],
-                    clock - run[CLOCK_NS],
-                    *failure,
-                    result,
-                ),
-            )
+            fields: tuple[Any, ...] = (run[RUN_ID], run[START_NS], clock - run[CLOCK_NS])
+            if code != _SUCCEEDED:
+                fields += (*(run[EXCEPTION] or _failure_of(retval)), None)
+            elif self._capture_result:
+                fields += (*_NOTHING, result_value(retval))
+            if not run[SEGMENT] or run[SEGMENT] != self._writer.segment:
+                # Where the start is in the same segment, the reader has it at hand.
+                fields = (*fields, *_UP_TO_TRAIL[len(fields) :], run[TRAIL], run[REQUEST])
+            self._write(code, time_ns(), fields)
         except Exception as exc:  # noqa: BLE001 (never into a task)
             self._caught("task_postrun", exc)
 
@@ -117,12 +115,16 @@ class RunHandlers:
             exception = original(exception)
             failure = (class_name(exception), message(exception), traceback_text(einfo))
             run = run_of(request_of(sender))
-            if run is not None and run[REQUEST_OF_RUN][_ID] == task_id:
+            last = self._last
+            if run is not None and run[REQUEST][_ID] == task_id:
                 run[EXCEPTION] = failure
-            elif self._last[0] == task_id:
+            elif last is not None and last[REQUEST][_ID] == task_id:
                 # after_return raised: up to Celery 5.5 the result becomes a failure after the end.
-                _, trail, values = self._last
-                self._write(_FAILED, time_ns(), (trail, values, None, None, None, *failure, None))
+                self._write(
+                    _FAILED,
+                    time_ns(),
+                    (None, None, None, *failure, None, last[TRAIL], last[REQUEST]),
+                )
             else:
                 self._main_process.failed(sender, task_id, failure)
         except Exception as exc:  # noqa: BLE001 (never into a task)

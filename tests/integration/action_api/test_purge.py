@@ -21,6 +21,7 @@ from celerytrail.action_api.queues import queues
 from celerytrail.action_api.verbs.settings import VerbSettings
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.sink.ledger import Ledger as SinkLedger
+from celerytrail.exporter.spool.trail import Trail
 from tests.brokers import RabbitMQ, find_rabbitmq
 from tests.integration.action_api.acting import ALICE, Replica, replica
 from tests.integration.action_api.stored_tasks import StoredTasks
@@ -66,7 +67,7 @@ def fill(url: str, count: int, first: int = 0, **more: Any) -> list[str]:
         connection.SimpleQueue("orders").close()
         for number in range(first, first + count):
             ids.append(f"task-{number:04}")
-            trail = [1, "ab" * 16, f"{number + 1:016x}", SENT + number, "", "", "", "", "orders"]
+            trail = Trail("ab" * 16, f"{number + 1:016x}", SENT + number, queue="orders").text()
             producer.publish(
                 [["secret argument"], {}, {}],
                 exchange="",

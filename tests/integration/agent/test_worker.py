@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
-from celerytrail.exporter.spool.record import HEADERS, REQUEST, TRAIL, Record
+from celerytrail.exporter.spool.record import HEADERS, REQUEST, Record
+from celerytrail.exporter.spool.trail import read_trail
 from tests.celery_versions import NEWEST, interpreter
 from tests.spool_segments import Segment, read_segments
 
@@ -136,12 +137,14 @@ def task_id_of(record: Record) -> str | None:
     for layout, name in ((HEADERS, "headers"), (REQUEST, "request")):
         values = record.fields.get(name)
         if values:
-            return str(dict(zip(layout, values, strict=True))["id"])
+            return str(dict(zip(layout, values, strict=False))["id"])
     return None
 
 
 def trail_of(record: Record) -> dict[str, Any]:
-    return dict(zip(TRAIL, record.fields["trail"], strict=True))
+    trail = read_trail(record.fields["trail"])
+    assert trail is not None
+    return trail._asdict()
 
 
 def final_state(records: list[Record]) -> str:

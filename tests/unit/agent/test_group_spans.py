@@ -24,8 +24,10 @@ def test_the_table_is_bounded_and_forgets_the_oldest() -> None:
 
 def test_ids_are_hex_of_the_right_length_and_differ() -> None:
     ids = Ids()
-    traces, sends = zip(*(ids.trace_and_span_id() for _ in range(500)), strict=True)
-    assert {len(text) for text in traces} == {32}
-    assert {len(text) for text in (*sends, ids.span_id())} == {16}
-    assert len(set(traces)) == len(set(sends)) == 500
+    pairs = [ids.pair() for _ in range(500)]
+    spans = [ids.span_id() for _ in range(500)]
+    assert {len(text) for text in pairs} == {48}
+    assert {len(text) for text in spans} == {16}
+    assert len({text[:32] for text in pairs}) == 500
+    assert len({*spans, *(text[32:] for text in pairs)}) == 1000
     assert int(ids.trace_id(), 16)

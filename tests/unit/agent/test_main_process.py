@@ -10,7 +10,8 @@ from celery.app.task import Context
 from celery.worker.request import Request
 from kombu import Connection, Consumer, Exchange, Producer, Queue
 
-from celerytrail.exporter.spool.record import HEADERS, REQUEST, TRAIL_HEADER
+from celerytrail.exporter.spool.record import HEADERS, REQUEST
+from celerytrail.exporter.spool.trail import TRAIL_HEADER
 from tests.unit.agent.conftest import Recorded
 
 

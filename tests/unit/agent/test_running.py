@@ -11,8 +11,8 @@ from celery import Celery, group, signals
 from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Reject
 
-from celerytrail.exporter.agent.trail import derived_trace_id
-from celerytrail.exporter.spool.record import REQUEST, TRAIL, TRAIL_HEADER, Record
+from celerytrail.exporter.spool.record import REQUEST, Record
+from celerytrail.exporter.spool.trail import TRAIL_HEADER, Trail, derived_trace_id, read_trail
 from tests.unit.agent.conftest import Recorded
 
 TRACE, SEND, PARENT, GROUP_SPAN, ROOT_SPAN = "a" * 32, "b" * 16, "c" * 16, "d" * 16, "e" * 16
@@ -45,24 +45,14 @@ def run(app: Celery, name: str, *args: Any, **headers: Any) -> Any:
     return build_tracer(name, task, app=app)("task-1", args, {}, request)
 
 
-def a_trail(**values: Any) -> list[Any]:
-    known = {
-        "version": 1,
-        "trace_id": TRACE,
-        "send_id": SEND,
-        "sent_unix_nano": 5,
-        "parent_span_id": PARENT,
-        "group_id": "",
-        "group_span_id": "",
-        "root_group_id": "",
-        "queue": "unit",
-        "root_group_span_id": "",
-    }
-    return [{**known, **values}[name] for name in TRAIL]
+def a_trail(**values: Any) -> str:
+    return Trail(TRACE, SEND, 5, PARENT, queue="unit")._replace(**values).text()
 
 
 def trail_of(record: Record) -> dict[str, Any]:
-    return dict(zip(TRAIL, record.fields["trail"], strict=True))
+    trail = read_trail(record.fields["trail"])
+    assert trail is not None
+    return trail._asdict()
 
 
 def request_of(record: Record) -> dict[str, Any]:
@@ -75,7 +65,7 @@ def test_a_run_is_recorded_from_start_to_end(recorded: Recorded, app: Celery) ->
     started, succeeded = recorded.all()[1:]
     assert started.fields["run_id"] == succeeded.fields["run_id"]
     assert len(started.fields["run_id"]) == 16
-    assert succeeded.fields["trail"] == started.fields["trail"] == tuple(a_trail())
+    assert succeeded.fields["trail"] == started.fields["trail"] == a_trail()
     assert request_of(started)["id"] == "task-1"
     assert request_of(started)["routing_key"] == "unit"
     assert succeeded.fields["start_unix_nano"] == started.time_unix_nano
@@ -167,11 +157,12 @@ def test_a_retry_is_a_sibling_that_links_to_the_run_before(recorded: Recorded, a
     run(app, "again", group="g", **{TRAIL_HEADER: above})
     assert recorded.steps() == ["started", "sent", "retried"]
     started, sent, retried = recorded.all()[1:]
-    trail = trail_of(sent)
+    trail, known = trail_of(sent), read_trail(above)
+    assert known is not None
     assert trail["send_id"] != SEND
     assert {key: trail[key] for key in trail if key not in ("send_id", "sent_unix_nano")} == {
         key: value
-        for key, value in zip(TRAIL, above, strict=True)
+        for key, value in known._asdict().items()
         if key not in ("send_id", "sent_unix_nano")
     }
     assert sent.fields["linked_run_id"] == started.fields["run_id"]
@@ -256,20 +247,20 @@ def test_a_run_without_a_trail_hands_on_a_derived_trace(recorded: Recorded, app:
 
 @pytest.mark.parametrize(
     "header",
-    ["text", [], [1, 2, 3], [1, TRACE, SEND, "5", "", "", "", "", "q"], {"a": 1}, [1, *"x" * 9]],
+    ["text", "", [], [1, 2, 3], {"a": 1}, "1;" + "x" * 9, b"1;", 1, a_trail().replace(SEND, "no")],
 )
 def test_a_trail_that_is_not_ours_is_not_followed(
     recorded: Recorded, app: Celery, header: Any
 ) -> None:
     run(app, "add", 1, 2, **{TRAIL_HEADER: header})
-    assert recorded.of("started")[0].fields["trail"] is None
+    assert read_trail(recorded.of("started")[0].fields["trail"]) is None
     assert recorded.recorder.guard.errors == 0
 
 
-def test_a_trail_of_an_older_and_a_newer_agent_is_followed(recorded: Recorded, app: Celery) -> None:
-    run(app, "add", 1, 2, **{TRAIL_HEADER: a_trail()[:9]})
-    run(app, "add", 1, 2, **{TRAIL_HEADER: [*a_trail(), "later", 7]})
-    assert [record.fields["trail"] for record in recorded.of("started")] == [tuple(a_trail())] * 2
+def test_a_trail_of_a_newer_agent_is_followed(recorded: Recorded, app: Celery) -> None:
+    run(app, "add", 1, 2, **{TRAIL_HEADER: f"{a_trail()};later;7"})
+    (started,) = recorded.of("started")
+    assert read_trail(started.fields["trail"]) == read_trail(a_trail())
 
 
 def test_an_eager_run_is_recorded_in_the_caller(recorded: Recorded, app: Celery) -> None:

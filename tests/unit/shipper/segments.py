@@ -13,6 +13,7 @@ from celerytrail.exporter.spool.reader import Chunk
 from celerytrail.exporter.spool.record import HEADERS, LAYOUTS, REQUEST, Record
 from celerytrail.exporter.spool.segment import SegmentHeader, encode_record, segment_name
 from celerytrail.exporter.spool.segment_tail import SpooledRecord
+from celerytrail.exporter.spool.trail import Trail
 
 STREAM = "0123456789abcdef0123456789abcdef"
 NOW = 1_790_000_000_000_000_000
@@ -39,8 +40,8 @@ HEADER = SegmentHeader(
 )
 
 
-def trail(task_id: str = "t", *, sent: int = NOW, queue: str = "celery") -> tuple[Any, ...]:
-    return (1, TRACE, SEND, sent, PARENT, "", "", "", queue, "")
+def trail(task_id: str = "t", *, sent: int = NOW, queue: str = "celery") -> str:
+    return Trail(TRACE, SEND, sent, PARENT, queue=queue).text()
 
 
 def headers(task_id: str = "t", **more: Any) -> tuple[Any, ...]:
@@ -79,7 +80,7 @@ def values(step: str, seq: int, time: int = NOW, **fields: Any) -> tuple[Any, ..
         STEP_BY_NAME[step].code,
         seq,
         time,
-        *(fields.get(name) for name in LAYOUTS[step]),
+        tuple(fields.get(name) for name in LAYOUTS[step]),
     )
 
 
@@ -153,4 +154,6 @@ def write_stream(
 
 def chunk(path: Path, *records: Record, header: SegmentHeader = HEADER) -> Chunk:
     """Return records as the reader hands them out."""
-    return Chunk(path, header, tuple(SpooledRecord(item, 1) for item in records), 0, 0, 0, False)
+    return Chunk(
+        path, header, tuple(SpooledRecord(item, 1) for item in records), 0, 0, 0, False, ()
+    )

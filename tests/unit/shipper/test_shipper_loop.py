@@ -6,15 +6,26 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from celerytrail.exporter.shipper.config import ShipperConfig
 from celerytrail.exporter.shipper.patience import Patience
 from celerytrail.exporter.shipper.shipper import Shipper
 from celerytrail.exporter.spool.directory import spool_usage
 from tests.integration.shipper.receiver import OtlpReceiver, attributes
-from tests.unit.shipper.segments import STREAM, stream, write_stream
+from tests.unit.shipper.segments import (
+    HEADER,
+    NOW,
+    STREAM,
+    request,
+    stream,
+    trail,
+    values,
+    write_stream,
+)
 
 BOUND = 64 * 1024
 
@@ -100,3 +111,69 @@ def test_what_is_left_of_deleted_segments_is_swept_at_the_start(
     (tmp_path / f"{STREAM}-000001.ack.tmp").write_bytes(b"x")
     with shipper_of(tmp_path, receiver):
         assert list(tmp_path.iterdir()) == []
+
+
+def with_a_run_left_open(*, closed: bool) -> list[tuple[Any, ...]]:
+    records = [
+        values("stream_opened", 1),
+        values("started", 2, trail=trail("lost"), request=request("lost"), run_id="a" * 16),
+        values("started", 3, trail=trail("done"), request=request("done"), run_id="b" * 16),
+        values("succeeded", 4, NOW + 9, run_id="b" * 16, start_unix_nano=NOW, runtime_ns=9),
+    ]
+    return [*records, *([values("stream_closed", 5, lost=0)] if closed else [])]
+
+
+def lost(receiver: OtlpReceiver) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [
+        (attributes(resource.resource), attributes(span))
+        for message in receiver.taken
+        if isinstance(message, ExportTraceServiceRequest)
+        for resource in message.resource_spans
+        for span in resource.scope_spans[0].spans
+        if attributes(span)["celerytrail.step"] == "lost"
+    ]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_run_that_nobody_ends_any_more_is_lost(
+    tmp_path: Path, receiver: OtlpReceiver, closed: bool
+) -> None:
+    write_stream(tmp_path / "spool", with_a_run_left_open(closed=closed), per_segment=2)
+    with shipper_of(tmp_path / "spool", receiver) as shipper:
+        shipper.drain()
+    ((resource, said),) = lost(receiver)
+    assert said["celery.run.id"] == "a" * 16
+    assert said["messaging.message.id"] == "lost"
+    assert said["celerytrail.inferred"] is True
+    assert resource["service.instance.id"] == HEADER.worker
+    assert resource["process.pid"] == HEADER.pid
+    assert resource["celerytrail.process.kind"] == "shipper"
+    assert abandoned(receiver) == ([] if closed else [STREAM])
+    assert not list((tmp_path / "spool").glob("*.seg"))
+    done = [
+        attributes(span)["messaging.message.id"]
+        for _, span in receiver.spans()
+        if attributes(span)["celerytrail.step"] == "succeeded"
+    ]
+    assert done == ["done"]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_lost_run_is_told_once_whatever_happens_to_the_shipper(
+    tmp_path: Path, receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    spool = tmp_path / "spool"
+    write_stream(spool, with_a_run_left_open(closed=closed))
+    with shipper_of(spool, receiver) as shipper, monkeypatch.context() as patched:
+        # It dies between the report and the deletion of what was reported.
+        patched.setattr(shipper.reader, "forget", raise_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            shipper.drain()
+    with shipper_of(spool, receiver) as shipper:
+        shipper.drain()
+    assert len(lost(receiver)) == 1
+    assert abandoned(receiver) == ([] if closed else [STREAM])
+
+
+def raise_interrupt(_: str) -> None:
+    raise KeyboardInterrupt
