@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
+from celery.app.task import Context
+
 from celerytrail.exporter.spool.record import HEADERS, REQUEST
 
-DELIVERY = ("routing_key", "redelivered")
-OWN = ("group_index", "replaced_task_nesting", "is_eager")
-"""What some Celerys, or some ways to run a task, put on no request."""
-
+_DELIVERY = ("routing_key", "redelivered")
 ENDED_WITH_REPRS = HEADERS.index("argsrepr")
 
-_ALWAYS = REQUEST[: -len(DELIVERY) - len(OWN)]
+_OF_REQUEST = REQUEST[: REQUEST.index("routing_key")]
 _OF_52 = HEADERS[: HEADERS.index("replaced_task_nesting")]
 _MISSING_IN_52 = (None, None, None)
 
 _get_headers = itemgetter(*HEADERS)
 _get_without_reprs = itemgetter(*HEADERS[:ENDED_WITH_REPRS])
 _get_of_52 = itemgetter(*_OF_52)
-_get_always = itemgetter(*_ALWAYS)
-_get_delivery = itemgetter(*DELIVERY)
+_get_of_request_52 = itemgetter(*_OF_REQUEST[:-1])
 _NO_DELIVERY = (None, None)
+
+
+def _values_of_52(known: Mapping[str, Any]) -> tuple[Any, ...]:
+    # Before 5.3 no message says how often its task was replaced.
+    return (*_get_of_request_52(known), None)
+
+
+_get_request: Callable[[Any], tuple[Any, ...]] = (
+    itemgetter(*_OF_REQUEST) if hasattr(Context, "replaced_task_nesting") else _values_of_52
+)
 
 
 def header_values(headers: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -50,24 +58,26 @@ def header_values_without_reprs(headers: Mapping[str, Any]) -> tuple[Any, ...]:
 def request_values(request: Any) -> tuple[Any, ...]:
     """Return the values of ``record.REQUEST`` of a task's request (a ``Context``)."""
     known = request.__dict__
-    get = known.get
     try:
-        values: tuple[Any, ...] = _get_always(known)
-        values += _get_delivery(known["delivery_info"])
-    except (KeyError, TypeError):  # an eager request
-        values = tuple(getattr(request, name, None) for name in _ALWAYS)
-        values += _delivery_values(request.delivery_info)
-    return (*values, get("group_index"), get("replaced_task_nesting"), get("is_eager"))
+        delivery = known["delivery_info"]
+        # A request of a message has all of these, and then it is not eager.
+        return (
+            *_get_request(known),
+            delivery["routing_key"],
+            delivery["redelivered"],
+        )
+    except (KeyError, TypeError):  # an eager request, or a message of an older Celery
+        values = tuple(getattr(request, name, None) for name in _OF_REQUEST)
+        return (*values, *_delivery_values(request.delivery_info), known.get("is_eager"))
 
 
 def request_values_of_message(headers: Mapping[str, Any], delivery: Any) -> tuple[Any, ...]:
     """Return the values of ``record.REQUEST`` from message headers, where no request is at hand."""
-    get = headers.get
-    return (*map(get, _ALWAYS), *_delivery_values(delivery), *map(get, OWN))
+    return (*map(headers.get, _OF_REQUEST), *_delivery_values(delivery))
 
 
 def _delivery_values(delivery: Any) -> tuple[Any, ...]:
-    return tuple(map(delivery.get, DELIVERY)) if delivery else _NO_DELIVERY
+    return tuple(map(delivery.get, _DELIVERY)) if delivery else _NO_DELIVERY
 
 
 def body_bytes(encoded: Any, limit: int) -> tuple[bytes | None, int | None]:

@@ -51,10 +51,10 @@ REQUEST: tuple[str, ...] = (
     "parent_id",
     "group",
     "eta",
-    "routing_key",
-    "redelivered",
     "group_index",
     "replaced_task_nesting",
+    "routing_key",
+    "redelivered",
     "is_eager",
 )
 """What is kept of ``task.request`` at a run, as a tuple in this order; the send says the rest."""

@@ -56,7 +56,19 @@ class RunHandlers:
         self._main_process = main_process
         self._last: list[Any] | None = None
 
-    def task_prerun(self, task: Any = None, **_: Any) -> None:
+    # The arguments that are not used are named all the same: without that Python makes a dict of
+    # them for each task.
+
+    def task_prerun(
+        self,
+        task: Any = None,
+        signal: Any = None,
+        sender: Any = None,
+        task_id: Any = None,
+        args: Any = None,
+        kwargs: Any = None,
+        **_: Any,
+    ) -> None:
         """Begin a run: mint its id, keep it on the request, record the start."""
         try:
             now = time_ns()
@@ -79,7 +91,16 @@ class RunHandlers:
             self._caught("task_prerun", exc)
 
     def task_postrun(
-        self, task: Any = None, retval: Any = None, state: Any = None, **_: Any
+        self,
+        task: Any = None,
+        retval: Any = None,
+        state: Any = None,
+        signal: Any = None,
+        sender: Any = None,
+        task_id: Any = None,
+        args: Any = None,
+        kwargs: Any = None,
+        **_: Any,
     ) -> None:
         """Record how the run ended. No state means that it was aborted: the child is being killed."""
         try:
