@@ -230,9 +230,10 @@ class Step:
     """One step in the life of a task, a group, a worker or a stream.
 
     ``code`` is its number in a spool record and never changes. ``rank`` orders the steps of one
-    send: the state of a task is that of the highest (send time, rank, event time, event id). Ranks
-    differ for every kind of end, so that no tie depends on the order of arrival. ``state`` is what
-    a person reads; ``ends`` says that the run or the task is over.
+    send: the state of a task is that of the highest (send time, rank, event time, event id), so it
+    does not depend on the order of arrival. The ends that another run of the same message may
+    follow share the rank of ``started``: of those, the newest counts. ``state`` is what a person
+    reads; ``ends`` says that the run or the task is over.
     """
 
     code: int
@@ -249,9 +250,9 @@ STEPS: tuple[Step, ...] = (
     Step(2, "send_failed", "task", 15, "send_failed", True, "task-send-failed"),
     Step(3, "received", "task", 20, "received", False, "task-received"),
     Step(4, "started", "task", 30, "started", False, "task-started"),
-    Step(5, "lost", "task", 40, "lost", True, "task-lost"),
-    Step(6, "aborted", "task", 42, "aborted", True, "task-aborted"),
-    Step(7, "rejected", "task", 44, "rejected", True, "task-rejected"),
+    Step(5, "lost", "task", 30, "lost", True, "task-lost"),
+    Step(6, "aborted", "task", 30, "aborted", True, "task-aborted"),
+    Step(7, "rejected", "task", 30, "rejected", True, "task-rejected"),
     Step(8, "ignored", "task", 46, "ignored", True, "task-ignored"),
     Step(9, "retried", "task", 48, "retried", True, "task-retried"),
     Step(10, "unknown", "task", 50, "unknown", True, "task-unknown"),

@@ -3292,7 +3292,7 @@ CREATE VIEW celerytrail.workflow_steps AS
     (s.step = ANY (ARRAY['sent'::text, 'send_failed'::text])) AS is_send,
     bool_or(((s.step = ANY (ARRAY['sent'::text, 'send_failed'::text])) AND (s.span_id = s.send_id))) OVER same_send AS has_send,
     bool_or((s.span_id = s.run_id)) OVER same_run AS has_run,
-    max(s.end_unix_nano) FILTER (WHERE (p.ends AND (p.rank >= 40))) OVER same_send AS ended_unix_nano,
+    max(s.end_unix_nano) FILTER (WHERE (p.ends AND (p.rank >= 30))) OVER same_send AS ended_unix_nano,
     row_number() OVER (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.span_id ORDER BY p.rank DESC, s.event_id) AS place,
     row_number() OVER (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.run_id, s.step ORDER BY s.event_id) AS place_in_run,
     json_agg(json_build_object('timestamp', ((s.end_unix_nano)::numeric / 1000000.0), 'name', s.step, 'fields', json_build_array(json_build_object('key', 'event', 'value', s.step), json_build_object('key', 'worker', 'value', s.worker)))) FILTER (WHERE (s.step = 'received'::text)) OVER same_send AS points

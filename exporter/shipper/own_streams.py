@@ -15,7 +15,6 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import Any
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.spool.errors import SpoolFormatError
-from celerytrail.exporter.spool.open_runs import OpenRun
 from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.reader import EndedStream
 from celerytrail.exporter.spool.record import LAYOUTS, Record
@@ -87,7 +85,7 @@ class OwnStreams:
         """
         if ended.header is None:
             return True
-        if ended.open_runs and not self._report_lost(ended.header, ended.open_runs):
+        if ended.open_runs and not self._report_lost(ended.header, ended):
             return False
         if ended.closed or ended.stream_id in self._told:
             return True
@@ -97,8 +95,8 @@ class OwnStreams:
         self._told.add(ended.stream_id)
         return True
 
-    def _report_lost(self, header: SegmentHeader, runs: Sequence[OpenRun]) -> bool:
-        untold = [run for run in runs if run.run_id not in self._told_runs]
+    def _report_lost(self, header: SegmentHeader, ended: EndedStream) -> bool:
+        untold = [run for run in ended.open_runs if run.run_id not in self._told_runs]
         writer = self._new_writer(
             replace(
                 _origin(Deployment(header.namespace, header.service, header.environment)),
@@ -110,7 +108,9 @@ class OwnStreams:
         try:
             for run in untold:
                 said = {"run_id": run.run_id, "trail": run.trail, "request": run.request}
-                if not _write(writer, _LOST, tuple(map(said.get, _LOST_FIELDS))):
+                # When its process was last seen: another run of the same message came after that.
+                at = max(ended.alive_unix_nano, run.start_unix_nano + 1)
+                if not _write(writer, _LOST, tuple(map(said.get, _LOST_FIELDS)), at):
                     return False
                 self._told_runs.add(run.run_id)
         finally:
@@ -148,9 +148,9 @@ class OwnStreams:
         self._paced.say(logging.WARNING, "an abandoned stream cannot be reported yet: %s", trouble)
 
 
-def _write(writer: SpoolWriter, code: int, fields: tuple[Any, ...]) -> bool:
+def _write(writer: SpoolWriter, code: int, fields: tuple[Any, ...], at: int | None = None) -> bool:
     lost = writer.lost
-    writer.write(code, time.time_ns(), fields)
+    writer.write(code, time.time_ns() if at is None else at, fields)
     return writer.is_open and writer.lost == lost
 
 

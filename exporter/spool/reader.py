@@ -62,7 +62,8 @@ class EndedStream:
     """A stream that nobody writes any more and that is acknowledged to its end.
 
     ``header`` is None when not one of its segments had a readable header. ``open_runs`` are those
-    whose end it did not tell.
+    whose end it did not tell; ``alive_unix_nano`` is when its writer was last seen alive, 0 when it
+    never was.
     """
 
     stream_id: str
@@ -71,6 +72,7 @@ class EndedStream:
     torn_bytes: int
     closed: bool
     open_runs: tuple[OpenRun, ...] = ()
+    alive_unix_nano: int = 0
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class _Stream:
     closed: bool = False
     acknowledged_seq: int = 0
     open_runs: OpenRuns = field(default_factory=OpenRuns)
+    alive_unix_nano: int = 0
     recalled_from: int = 0
     """Number of the segment whose cursor told the open runs."""
 
@@ -216,6 +219,7 @@ class SpoolReader:
                             stream.torn_bytes,
                             stream.closed,
                             stream.open_runs.carried(),
+                            stream.alive_unix_nano,
                         )
                     )
         return ended
@@ -411,6 +415,7 @@ class SpoolReader:
         )
 
     def _is_left(self, stream: _Stream, segment: _Segment) -> bool:
+        now = time.time_ns()
         if not is_locked(segment.path):
             # A writer locks the next segment before it leaves this one, so the next one is to be
             # seen now; without this look its stream would be taken for ended.
@@ -418,6 +423,7 @@ class SpoolReader:
                 self.refresh()
             return True
         if segment.number == max(stream.segments, default=segment.number):
+            stream.alive_unix_nano = now
             return False
         size = _size(segment.path)
         if size != segment.seen_size:

@@ -111,7 +111,8 @@ class RunHandlers:
             run[ENDED] = True
             self._last = run
             code = _END_OF_STATE.get(state, _ABORTED)
-            fields: tuple[Any, ...] = (run[RUN_ID], run[START_NS], clock - run[CLOCK_NS])
+            began, took = run[START_NS], clock - run[CLOCK_NS]
+            fields: tuple[Any, ...] = (run[RUN_ID], began, took)
             if code != _SUCCEEDED:
                 fields += (*(run[EXCEPTION] or _failure_of(retval)), None)
             elif self._capture_result:
@@ -119,7 +120,8 @@ class RunHandlers:
             if not run[SEGMENT] or run[SEGMENT] != self._writer.segment:
                 # Where the start is in the same segment, the reader has it at hand.
                 fields = (*fields, *_UP_TO_TRAIL[len(fields) :], run[TRAIL], run[REQUEST])
-            self._write(code, time_ns(), fields)
+            # By the monotonic clock: a run does not end before it began, whatever sets the other.
+            self._write(code, began + took, fields)
         except Exception as exc:  # noqa: BLE001 (never into a task)
             self._caught("task_postrun", exc)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.databases"]
 
+END = INDEX["end_unix_nano"]
 OTHER = uuid.uuid5(STREAM, "other")
 SHIPPER = uuid.uuid5(STREAM, "shipper")
 
@@ -208,6 +209,59 @@ def test_a_reported_end_wins_over_a_concluded_one(
         assert migrated.rows(f"SELECT state, inferred, runtime_us FROM celerytrail.{table}") == [
             ("succeeded", False, 1000)
         ]
+
+
+@pytest.mark.parametrize("first_end", ["lost", "aborted", "rejected"])
+def test_a_message_that_came_again_runs_again(
+    migrated: MigratedDatabase, ledger: Ledger, first_end: str
+) -> None:
+    rows = task_rows(task_id="t", end=first_end)
+    again = [
+        with_columns(
+            row, seq=seq, event_id=uuid.uuid4(), run_id=b"again-id", end_unix_nano=row[END] + 10**9
+        )
+        for seq, row in ((8, rows[2]), (9, task_rows(task_id="t", end="succeeded")[3]))
+    ]
+    states = "SELECT t.state, array_agg(r.state ORDER BY r.started_at) FROM celerytrail.tasks t JOIN celerytrail.runs r USING (task_id) GROUP BY 1"
+    ledger.write_spans(migrated.token, rows)
+    assert migrated.rows(states) == [(first_end, [first_end])]
+    ledger.write_spans(migrated.token, again[:1])
+    assert migrated.rows("SELECT state FROM celerytrail.tasks") == [("started",)]
+    ledger.write_spans(migrated.token, again[1:])
+    assert migrated.rows("SELECT state FROM celerytrail.tasks") == [("succeeded",)]
+    assert {state for (state,) in migrated.rows("SELECT state FROM celerytrail.runs")} == {
+        first_end,
+        "succeeded",
+    }
+
+
+def test_what_the_main_process_reports_is_about_the_newest_run_of_its_send(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    rows = task_rows(task_id="t", end="lost")
+    second = with_columns(
+        rows[2],
+        seq=8,
+        event_id=uuid.uuid4(),
+        run_id=b"again-id",
+        event_time=NOON + timedelta(seconds=1),
+        end_unix_nano=rows[2][END] + 10**9,
+    )
+    killed = with_columns(
+        rows[3],
+        seq=9,
+        step="failed",
+        event_id=uuid.uuid4(),
+        run_id=None,
+        exception_class="WorkerLostError",
+        event_time=NOON + timedelta(seconds=2),
+        end_unix_nano=rows[2][END] + 2 * 10**9,
+    )
+    ledger.write_spans(migrated.token, [*rows, second, killed])
+    assert migrated.rows(
+        "SELECT state, ended_from_outside, exception_class FROM celerytrail_views.runs ORDER BY started_at"
+    ) == [("lost", False, None), ("failed", True, "WorkerLostError")]
+    assert migrated.rows("SELECT state FROM celerytrail_views.tasks") == [("failed",)]
 
 
 def test_a_task_that_waits_is_visible_with_its_queue(
