@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from celerytrail.exporter.agent.django_settings import django_settings
 from celerytrail.exporter.agent.errors import AgentConfigError
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.spool.directory import default_directory
@@ -31,6 +33,7 @@ class AgentConfig:
     ``worker_name`` replaces the node name as ``service.instance.id`` when it is not empty.
     ``endpoint_given`` is false where the endpoint is OpenTelemetry's or the default.
     ``max_body_bytes`` bounds the message body that is kept, ``spool_max_bytes`` all segments.
+    ``from_django`` are variables that only Django's settings have: the shipper has to be told.
     """
 
     deployment: Deployment
@@ -46,6 +49,17 @@ class AgentConfig:
     disabled: bool = False
     redaction: Path | None = None
     endpoint_given: bool = False
+    from_django: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_process(cls, **arguments: Any) -> AgentConfig:
+        """Read the settings of this process: its environment, and Django's where that has none.
+
+        Takes the arguments of ``from_env``. Raises AgentConfigError as that does.
+        """
+        found = django_settings(os.environ)
+        config = cls.from_env({**os.environ, **found}, **arguments)
+        return replace(config, from_django=found)
 
     @classmethod
     def from_env(

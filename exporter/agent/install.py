@@ -60,7 +60,7 @@ def instrument(
     """Record the Celery tasks that this process publishes or runs, and return whether it does.
 
     Call it once where the app is made; a second call changes nothing. What is not passed comes from
-    the environment (``CELERYTRAIL_*``). ``redaction`` is the path of a file of redaction rules for
+    the environment (``CELERYTRAIL_*``), or else from Django's settings. ``redaction`` is the path of a file of redaction rules for
     the shipper. It raises nothing: what keeps it from starting is one warning.
     """
     if _installed is not None:
@@ -75,9 +75,14 @@ def instrument(
         spool_dir=spool_dir,
         redaction=redaction,
     )
-    if recorder is not None:
+    if recorder is not None and not _will_be_announced(app):
         announce(recorder, app)
     return recorder is not None
+
+
+def _will_be_announced(app: Any) -> bool:
+    # Where a worker or beat is what loads the app, it says so itself, with the name it goes by.
+    return bool(getattr(getattr(app, "loader", None), "worker_initialized", False))
 
 
 def start(**settings: Any) -> Recorder | None:
@@ -87,7 +92,7 @@ def start(**settings: Any) -> Recorder | None:
     record.
     """
     try:
-        config = AgentConfig.from_env(**settings)
+        config = AgentConfig.of_process(**settings)
         return None if config.disabled else install(config)
     except AgentError as exc:
         logger.warning("celerytrail does not record: %s", exc)

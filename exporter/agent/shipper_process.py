@@ -112,6 +112,7 @@ class ShipperProcess:
         config, deployment = self._config, self._config.deployment
         environment = {
             **os.environ,
+            **config.from_django,
             "CELERYTRAIL_SPOOL_DIR": str(config.spool_dir),
             "CELERYTRAIL_NAMESPACE": deployment.namespace,
             "CELERYTRAIL_SERVICE": deployment.service,
@@ -119,7 +120,7 @@ class ShipperProcess:
         }
         if config.endpoint_given:
             environment["CELERYTRAIL_ENDPOINT"] = config.endpoint
-        if config.token and config.token != os.environ.get("CELERYTRAIL_TOKEN"):
+        if config.token and config.token != environment.get("CELERYTRAIL_TOKEN"):
             environment["CELERYTRAIL_TOKEN"] = config.token
             environment.pop("CELERYTRAIL_TOKEN_FILE", None)
         if config.redaction:

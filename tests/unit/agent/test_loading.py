@@ -20,6 +20,7 @@ FOREIGN = (
     "opentelemetry",
     "cryptography",
     "requests",
+    "django.apps",
     "celerytrail.sql",
     "celerytrail.exporter.shipper",
     "celerytrail.exporter.sink",
