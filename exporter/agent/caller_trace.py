@@ -9,7 +9,10 @@ from typing import Any
 
 TRACEPARENT = "traceparent"
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT = re.compile(
+    r"[ \t]*(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?[ \t]*"
+)
+_MAX_LENGTH = 512  # as OpenTelemetry's own reader has it
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 
@@ -21,19 +24,22 @@ def caller_trace(headers: Mapping[str, Any]) -> tuple[str, str] | None:
     """
     text = headers.get(TRACEPARENT)
     if text is not None:
-        match = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
-        if match and match[1] != _NO_TRACE and match[2] != _NO_SPAN:
-            return match[1], match[2]
+        given = _read(text)
+        if given is not None:
+            return given
     if not in_context():
         return None
     api = sys.modules.get("opentelemetry.trace")
     current = getattr(api, "get_current_span", None)
     if current is None:
         return None
-    context = current().get_span_context()
-    if not context.is_valid:
+    try:
+        context = current().get_span_context()
+        if not context.is_valid:
+            return None
+        return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    except Exception:  # noqa: BLE001 (a broken tracer of theirs must not cost a record of ours)
         return None
-    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
 
 
 def in_context() -> bool:
@@ -43,4 +49,15 @@ def in_context() -> bool:
     the current context is an empty mapping.
     """
     api = sys.modules.get("opentelemetry.context")
-    return api is not None and bool(api.get_current())
+    try:
+        return api is not None and bool(api.get_current())
+    except Exception:  # noqa: BLE001 (nor must a broken context)
+        return False
+
+
+def _read(text: Any) -> tuple[str, str] | None:
+    match = _TRACEPARENT.fullmatch(text) if type(text) is str and len(text) <= _MAX_LENGTH else None
+    if match is None or match[2] == _NO_TRACE or match[3] == _NO_SPAN:
+        return None
+    # Only a later version of the format than 00 may go on after its flags.
+    return None if match[1] == "00" and match[4] else (match[2], match[3])
