@@ -6,16 +6,20 @@ worker or a beat.
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from typing import Any
+
 import click
 
 from celerytrail.exporter.agent.config import AgentConfig
 from celerytrail.exporter.agent.errors import AgentError
 from celerytrail.exporter.agent.loading import connect_gates
-from celerytrail.exporter.spool.directory import spool_usage
-from celerytrail.exporter.spool.election import LOCK_FILE, shipper_is_running
 from celerytrail.exporter.spool.errors import SpoolError
 
 connect_gates()
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
@@ -24,26 +28,49 @@ def trail() -> None:
 
 
 @trail.command()
-def status() -> None:
-    """Show what is set, and what lies in the spool."""
+@_as_json
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Show whether this environment records, what is set, and what waits in the spool."""
+    from celerytrail.exporter.agent.status import read_status, status_lines
+
+    app = _app(context)
     try:
-        config = AgentConfig.from_env()
-        usage = spool_usage(config.spool_dir)
-        lock = config.spool_dir / LOCK_FILE
-        running = lock.exists() and shipper_is_running(config.spool_dir)
+        found = read_status(AgentConfig.of_process(), getattr(app, "main", None) or "")
     except (AgentError, SpoolError) as exc:
+        if as_json:
+            click.echo(json.dumps({"recording": False, "why_not": str(exc)}))
+            context.exit(1)
         raise click.ClickException(str(exc)) from exc
-    deployment = config.deployment
-    rows = {
-        "recording": "disabled (CELERYTRAIL_DISABLED)" if config.disabled else "on",
-        "namespace": deployment.namespace or "-",
-        "service": deployment.service,
-        "environment": deployment.environment or "-",
-        "endpoint": config.shown_endpoint,
-        "token": "set" if config.token else "not set",
-        "spool": str(config.spool_dir),
-        "segments": f"{usage.segments} ({usage.bytes} of {config.spool_max_bytes} bytes)",
-        "shipper": "running" if running else "not running",
-    }
-    for name, value in rows.items():
-        click.echo(f"{name + ':':<13}{value}")
+    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else "\n".join(status_lines(found)))
+
+
+@trail.command()
+@_as_json
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Look for settings that hurt, of Celery and of the recorder; ends with 1 when there are any.
+
+    Run it in the environment and as the user of the worker: celery -A app trail doctor.
+    """
+    from celerytrail.exporter.agent.doctor.examination import examine, is_well, report
+
+    findings = examine(_app(context))
+    if as_json:
+        well = is_well(findings)
+        click.echo(json.dumps({"ok": well, "findings": [f.to_dict() for f in findings]}, indent=2))
+    else:
+        click.echo("\n".join(report(findings)))
+    context.exit(0 if is_well(findings) else 1)
+
+
+def _app(context: click.Context) -> Any:
+    # Without -A Celery makes up an app of its own, about which there is nothing to say.
+    if not context.find_root().params.get("app"):
+        return None
+    app: Any = getattr(context.obj, "app", None)
+    # Reading one setting loads them all, and Django's with them. What is wrong with them is for
+    # the doctor to say.
+    with suppress(Exception):
+        app.conf.get("broker_url")
+    return app

@@ -92,6 +92,7 @@ class AgentConfig:
             deployment=deployment,
             endpoint=endpoint
             or env.get("CELERYTRAIL_ENDPOINT")
+            or env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
             or DEFAULT_ENDPOINT,
             token=token or env.get("CELERYTRAIL_TOKEN") or None,

@@ -17,7 +17,7 @@ from celerytrail.exporter.shipper.patience import Patience
 from celerytrail.exporter.shipper.shipper import Shipper
 from celerytrail.exporter.shipper.transport import tls_context
 from celerytrail.exporter.spool.directory import prepare_directory
-from celerytrail.exporter.spool.election import LOCK_FILE, ShipperLock
+from celerytrail.exporter.spool.election import LOCK_FILE, ShipperLock, shipper_signature
 from celerytrail.exporter.spool.reader import SpoolReader
 
 _log = logging.getLogger(__name__)
@@ -135,10 +135,7 @@ def ship_once(config: ShipperConfig, timeout_seconds: float) -> Outcome:
 
 def signer(spool: Path) -> str:
     """Return who holds, or last held, the shipper's lock, as it wrote into the file."""
-    try:
-        return (spool / LOCK_FILE).read_text("utf-8", "replace").strip()[:100] or "unknown process"
-    except OSError:
-        return "unknown process"
+    return shipper_signature(spool) or "unknown process"
 
 
 def _sign(spool: Path) -> None:

@@ -56,20 +56,59 @@ def prepare_directory(directory: Path) -> None:
     """
     try:
         directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if directory.parent.stat().st_mode & stat.S_IWOTH:
-            raise SpoolDirectoryError(
-                f"spool directory {directory}: everybody can write its parent; {_ADVICE}"
-            )
+        _check_parent(directory)
         directory.mkdir(mode=0o700, exist_ok=True)
         found = directory.lstat()
         _check_owner(directory, found)
         if found.st_mode & 0o077:
             directory.chmod(0o700)
     except OSError as exc:
-        reason = exc.strerror or type(exc).__name__
-        raise SpoolDirectoryError(f"spool directory {directory}: {reason}; {_ADVICE}") from exc
+        raise _unusable(directory, exc) from exc
+    _check_writable(directory)
+
+
+def check_directory(directory: Path) -> None:
+    """Refuse what ``prepare_directory`` would refuse for this user, and change nothing.
+
+    Raises SpoolDirectoryError naming the directory.
+    """
+    try:
+        if directory.parent.is_dir():
+            _check_parent(directory)
+        try:
+            found = directory.lstat()
+        except FileNotFoundError:
+            _check_can_be_made(directory)
+            return
+        _check_owner(directory, found)
+    except OSError as exc:
+        raise _unusable(directory, exc) from exc
+    _check_writable(directory)
+
+
+def _check_can_be_made(directory: Path) -> None:
+    above = next(parent for parent in directory.parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise SpoolDirectoryError(
+            f"spool directory {directory} cannot be made in {above}; {_ADVICE}"
+        )
+
+
+def _check_parent(directory: Path) -> None:
+    if directory.parent.stat().st_mode & stat.S_IWOTH:
+        raise SpoolDirectoryError(
+            f"spool directory {directory}: everybody can write its parent; {_ADVICE}"
+        )
+
+
+def _check_writable(directory: Path) -> None:
     if not os.access(directory, os.W_OK | os.X_OK):
         raise SpoolDirectoryError(f"spool directory {directory} cannot be written; {_ADVICE}")
+
+
+def _unusable(directory: Path, exc: OSError) -> SpoolDirectoryError:
+    reason = exc.strerror or type(exc).__name__
+    return SpoolDirectoryError(f"spool directory {directory}: {reason}; {_ADVICE}")
 
 
 def _check_owner(directory: Path, found: os.stat_result) -> None:
@@ -101,6 +140,5 @@ def spool_usage(directory: Path) -> SpoolUsage:
     except FileNotFoundError:
         return SpoolUsage(0, 0)
     except OSError as exc:
-        reason = exc.strerror or type(exc).__name__
-        raise SpoolDirectoryError(f"spool directory {directory}: {reason}; {_ADVICE}") from exc
+        raise _unusable(directory, exc) from exc
     return SpoolUsage(segments, total)

@@ -57,6 +57,14 @@ def shipper_is_running(directory: Path) -> bool:
         os.close(fd)
 
 
+def shipper_signature(directory: Path) -> str:
+    """Return who holds, or last held, the shipper's lock, as it wrote into the file; '' if unknown."""
+    try:
+        return (directory / LOCK_FILE).read_text("utf-8", "replace").strip()[:100]
+    except OSError:
+        return ""
+
+
 def _open(path: Path) -> int:
     try:
         return os.open(path, _FLAGS, 0o600)
