@@ -7,12 +7,12 @@ worker or a beat.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 import click
 
 from celerytrail.exporter.agent.config import AgentConfig
+from celerytrail.exporter.agent.django_settings import load_django_settings
 from celerytrail.exporter.agent.errors import AgentError
 from celerytrail.exporter.agent.loading import connect_gates
 from celerytrail.exporter.spool.errors import SpoolError
@@ -68,9 +68,5 @@ def _app(context: click.Context) -> Any:
     # Without -A Celery makes up an app of its own, about which there is nothing to say.
     if not context.find_root().params.get("app"):
         return None
-    app: Any = getattr(context.obj, "app", None)
-    # Reading one setting loads them all, and Django's with them. What is wrong with them is for
-    # the doctor to say.
-    with suppress(Exception):
-        app.conf.get("broker_url")
-    return app
+    load_django_settings()
+    return getattr(context.obj, "app", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from celerytrail.exporter.agent.errors import AgentConfigError
@@ -30,6 +31,16 @@ def django_settings(environ: Mapping[str, str]) -> dict[str, str]:
         if name.startswith(_PREFIX) and name not in hidden
     }
     return {name: _text(name, value) for name, value in values.items() if value is not None}
+
+
+def load_django_settings() -> None:
+    """Have Django load its settings now, where an app that uses Django has been imported.
+
+    What is wrong with them is the project's to say: it raises nothing.
+    """
+    with suppress(Exception):
+        settings = getattr(sys.modules.get("django.conf"), "settings", None)
+        getattr(settings, "INSTALLED_APPS", None)
 
 
 def _text(name: str, value: Any) -> str:

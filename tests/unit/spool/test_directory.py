@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.spool.directory import (
     SpoolUsage,
+    check_directory,
     default_directory,
     deployment_slug,
     prepare_directory,
@@ -60,32 +62,70 @@ def test_the_bits_of_others_are_taken_away(tmp_path: Path) -> None:
     assert spool.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_parent_that_everybody_can_write_is_refused(tmp_path: Path) -> None:
+Refuse = Callable[[Path], None]
+both = pytest.mark.parametrize("refuse", [prepare_directory, check_directory])
+
+
+@both
+def test_a_parent_that_everybody_can_write_is_refused(tmp_path: Path, refuse: Refuse) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(SpoolDirectoryError, match="everybody"):
-        prepare_directory(tmp_path / "spool")
+        refuse(tmp_path / "spool")
 
 
-def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+@both
+def test_a_symbolic_link_is_refused(tmp_path: Path, refuse: Refuse) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "spool").symlink_to(tmp_path / "real")
     with pytest.raises(SpoolDirectoryError, match="symbolic link"):
-        prepare_directory(tmp_path / "spool")
+        refuse(tmp_path / "spool")
 
 
-def test_a_file_is_refused(tmp_path: Path) -> None:
+@both
+def test_a_file_is_refused(tmp_path: Path, refuse: Refuse) -> None:
     (tmp_path / "spool").touch()
     with pytest.raises(SpoolDirectoryError, match="spool"):
-        prepare_directory(tmp_path / "spool")
+        refuse(tmp_path / "spool")
 
 
-def test_another_owner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@both
+def test_another_owner_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuse: Refuse
+) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
     owner = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(SpoolDirectoryError, match=f"belongs to uid {owner}"):
-        prepare_directory(spool)
+        refuse(spool)
+
+
+@both
+def test_a_directory_below_a_file_is_refused(tmp_path: Path, refuse: Refuse) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SpoolDirectoryError, match="CELERYTRAIL_SPOOL_DIR"):
+        refuse(tmp_path / "file" / "spool")
+
+
+def test_checking_makes_and_changes_nothing(tmp_path: Path) -> None:
+    check_directory(tmp_path / "a" / "spool")
+    assert list(tmp_path.iterdir()) == []
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    spool.chmod(0o755)
+    check_directory(spool)
+    assert spool.stat().st_mode & 0o777 == 0o755
+
+
+def test_checking_refuses_what_cannot_be_made_or_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spool").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(SpoolDirectoryError, match="cannot be written"):
+        check_directory(tmp_path / "spool")
+    with pytest.raises(SpoolDirectoryError, match=f"cannot be made in {tmp_path}"):
+        check_directory(tmp_path / "other" / "spool")
 
 
 def test_usage_counts_segments_only(tmp_path: Path) -> None:
