@@ -19,6 +19,8 @@ CHECK_NANOSECONDS = 10 * 1_000_000_000
 MAX_WAIT_NANOSECONDS = 600 * 1_000_000_000
 MAX_LOG_BYTES = 1024 * 1024
 
+_AUTO_INSTRUMENTATION = os.path.join("opentelemetry", "instrumentation", "auto_instrumentation")
+
 
 class ShipperProcess:
     """Looks now and then whether a shipper lives, and starts one where none does.
@@ -125,7 +127,16 @@ class ShipperProcess:
             environment.pop("CELERYTRAIL_TOKEN_FILE", None)
         if config.redaction:
             environment["CELERYTRAIL_REDACTION"] = str(config.redaction)
+        if "PYTHONPATH" in environment:
+            environment["PYTHONPATH"] = _without_instrumentation(environment["PYTHONPATH"])
         return environment
+
+
+def _without_instrumentation(python_path: str) -> str:
+    # opentelemetry-instrument works by a folder on the path, which children inherit. The shipper is
+    # not the user's program: nothing of it belongs into their traces, and no exporter of theirs into it.
+    paths = python_path.split(os.pathsep)
+    return os.pathsep.join(path for path in paths if not path.endswith(_AUTO_INSTRUMENTATION))
 
 
 def interpreter() -> str:

@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from celerytrail.examples.embedded.ports import free_port
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
+from celerytrail.exporter.spool.election import shipper_is_running
 from celerytrail.exporter.spool.record import HEADERS, TRAIL, Record
 from tests.celery_versions import NEWEST, interpreter
+from tests.processes import mentioning
 from tests.spool_segments import read_records
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
@@ -53,8 +56,8 @@ class Traced:
         instrument = Path(self.python).with_name("opentelemetry-instrument")
         return [self.python, str(instrument), *arguments]
 
-    def run(self) -> Any:
-        """Publish one task, let a worker run it and what it sends; return what the publisher said."""
+    def publish(self) -> Any:
+        """Publish one task inside a span; return what the publisher says of it."""
         done = subprocess.run(
             self.command(self.python, str(HERE / "publish_traced.py")),
             env=self.environ,
@@ -66,6 +69,11 @@ class Traced:
         )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def run(self) -> Any:
+        """Publish one task, let a worker run it and what it sends; return what the publisher said."""
+        said = self.publish()
         log = self.folder / "worker.log"
         with log.open("wb") as out:
             worker = subprocess.Popen(
@@ -90,7 +98,7 @@ class Traced:
         text = log.read_text()
         assert "Traceback" not in text
         assert text.count("celerytrail records app=traced_app worker=celery@") == 1
-        return json.loads(done.stdout.splitlines()[-1])
+        return said
 
     def records(self, step: str) -> list[Record]:
         found = read_records(self.spool) if self.spool.exists() else []
@@ -196,3 +204,30 @@ def test_a_disabled_sdk_does_not_disable_us(
     assert traced.steps() == dict.fromkeys(LIFE, 2)
     (trace_id,) = {trail["trace_id"] for trail in traced.trails("sent")}
     assert trace_id != NOTHING
+
+
+def test_the_shipper_is_no_program_of_the_users(
+    python: str, tmp_path: Path, valkey: EmbeddedValkey
+) -> None:
+    traced = Traced(
+        python,
+        tmp_path,
+        valkey.url,
+        CELERYTRAIL_SHIPPER="spawn",
+        CELERYTRAIL_ENDPOINT=f"http://127.0.0.1:{free_port()}",  # it has something to do for ever
+        CELERYTRAIL_DRAIN_SECONDS="0",
+    )
+    try:
+        traced.publish()
+        wait_until(lambda: shipper_is_running(traced.spool), "the shipper")
+        (pid,) = mentioning(f"--spool\0{traced.spool}")
+        environ = dict(
+            item.split("=", 1)
+            for item in Path(f"/proc/{pid}/environ").read_text().split("\0")
+            if "=" in item
+        )
+        assert "auto_instrumentation" not in environ["PYTHONPATH"]
+    finally:
+        for pid in mentioning(f"--spool\0{traced.spool}"):
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not mentioning(f"--spool\0{traced.spool}"), "the end of the shipper")

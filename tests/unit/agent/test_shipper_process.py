@@ -11,6 +11,8 @@ from celerytrail.exporter.agent.config import AgentConfig
 from celerytrail.exporter.agent.guard import Guard
 from celerytrail.exporter.agent.shipper_process import CHECK_NANOSECONDS, ShipperProcess
 
+AUTO = "opentelemetry/instrumentation/auto_instrumentation"
+
 
 def started(process: ShipperProcess) -> int:
     """The pid of the shipper that this process started last."""
@@ -58,6 +60,23 @@ def test_a_killed_shipper_is_replaced_at_the_next_look(tmp_path: Path) -> None:
     ended(process)
     process.ensure(1 + CHECK_NANOSECONDS)  # too early for another look
     process.let_go()
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        (f"/site/{AUTO}:/mine", "/mine"),
+        (f"/a:/site/{AUTO}:/b", "/a:/b"),
+        (f"/site/{AUTO}", ""),
+        ("/mine:/auto_instrumentation", "/mine:/auto_instrumentation"),
+    ],
+)
+def test_the_shipper_is_not_instrumented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, left: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", given)
+    config = AgentConfig.from_env(spool_dir=tmp_path)
+    assert ShipperProcess(config, Guard())._environment()["PYTHONPATH"] == left
 
 
 @pytest.mark.parametrize(
