@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from celerytrail.exporter.agent.doctor.finding import ERROR, INFO, WARNING, Finding
-from celerytrail.exporter.agent.doctor.task_facts import names, scheduled_delays, tasks_of
+from celerytrail.exporter.agent.doctor.task_facts import (
+    TaskFacts,
+    names,
+    scheduled_delays,
+    tasks_of,
+)
 
 REDIS_LIKE = ("redis", "rediss", "sentinel", "valkey", "valkeys")
 _DEFAULT_VISIBILITY = {**dict.fromkeys(REDIS_LIKE, 3600.0), "sqs": 1800.0}
@@ -29,16 +34,19 @@ def visibility_timeout(app: Any) -> Iterator[Finding]:
     shown = f"visibility_timeout is {patience:g} s" + ("" if told else ", the default")
     todo = "set broker_transport_options['visibility_timeout'] above it"
     tasks = tasks_of(app)
-    delays = {f"retry delay of {t.name}": t.longest_retry_delay or 0.0 for t in tasks}
-    delays |= {f"delay of beat entry {k}": v for k, v in scheduled_delays(app).items()}
-    limits = {f"time limit of {t.name}": t.time_limit or 0.0 for t in tasks if t.acks_late}
-    for found, means in (
-        (delays, "a message that waits for its time is handed to a second worker: it runs twice"),
-        (limits, "a task that is still running is handed to a second worker: it runs twice"),
-    ):
-        what, longest = max(found.items(), key=lambda one: one[1], default=("", 0.0))
-        if longest > patience:
-            yield Finding(ERROR, f"{shown}, the {what} is {longest:g} s", means, todo)
+    scheduled = {f"delay of beat entry {k}": v for k, v in scheduled_delays(app).items()}
+    sure = _longest(_retry_delays(task for task in tasks if task.retries) | scheduled)
+    maybe = _longest(_retry_delays(tasks))
+    limit = _longest({f"time limit of {t.name}": t.time_limit or 0.0 for t in tasks if t.acks_late})
+    waits = "a message that waits for its time is handed to a second worker"
+    if sure.seconds > patience:
+        yield Finding(ERROR, f"{shown}, the {sure.shown}", f"{waits}: it runs twice", todo)
+    elif maybe.seconds > patience:
+        means = f"{waits}, should the task ever retry: it runs twice"
+        yield Finding(WARNING, f"{shown}, the {maybe.shown}", means, todo)
+    if limit.seconds > patience:
+        means = "a task that still runs is handed to a second worker: it runs twice"
+        yield Finding(ERROR, f"{shown}, the {limit.shown}", means, todo)
 
 
 def lost_workers(app: Any) -> Iterator[Finding]:
@@ -184,3 +192,20 @@ def _broker_scheme(app: Any) -> str:
     url = app.conf.broker_url or app.conf.broker_write_url or ""
     first = url if isinstance(url, str) else next(iter(url), "")
     return str(first).partition("://")[0].partition("+")[0].lower()
+
+
+class _Longest(NamedTuple):
+    what: str
+    seconds: float
+
+    @property
+    def shown(self) -> str:
+        return f"{self.what} is {self.seconds:g} s"
+
+
+def _longest(found: Mapping[str, float]) -> _Longest:
+    return _Longest(*max(found.items(), key=lambda one: one[1], default=("", 0.0)))
+
+
+def _retry_delays(tasks: Iterable[TaskFacts]) -> dict[str, float]:
+    return {f"retry delay of {task.name}": task.longest_retry_delay or 0.0 for task in tasks}

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from celery import Task
+
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """A task as it would run: its own options over those of the app. Times are in seconds, or None."""
+    """A task as it would run: its own options over those of the app. Times are in seconds, or None.
+
+    ``retries`` says that it was told when or how to retry; any task may do so in its code.
+    """
 
     name: str
     acks_late: bool
@@ -20,6 +25,7 @@ class TaskFacts:
     ignore_result: bool
     time_limit: float | None
     longest_retry_delay: float | None
+    retries: bool
 
 
 def tasks_of(app: Any) -> list[TaskFacts]:
@@ -41,6 +47,7 @@ def tasks_of(app: Any) -> list[TaskFacts]:
                 ignore_result=bool(task.ignore_result),
                 time_limit=max((float(one) for one in limits if one), default=None),
                 longest_retry_delay=_retry_delay(task),
+                retries=_retries(task),
             )
         )
     return found
@@ -82,3 +89,8 @@ def _retry_delay(task: Any) -> float | None:
         return float(getattr(task, "retry_backoff_max", 600))
     delay = getattr(task, "default_retry_delay", None)
     return float(delay) if delay else None
+
+
+def _retries(task: Any) -> bool:
+    told = getattr(task, "default_retry_delay", None) != Task.default_retry_delay
+    return told or bool(getattr(task, "autoretry_for", ()))
