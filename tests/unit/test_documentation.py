@@ -78,15 +78,17 @@ def test_settings_in_the_documents_are_those_that_the_code_reads() -> None:
 
 
 def test_every_check_of_the_doctor_is_told_of() -> None:
-    from celerytrail.exporter.agent.doctor.examination import APP_CHECKS, RECORDER_CHECKS
+    from celerytrail.exporter.agent.doctor.examination import (
+        APP_AND_RECORDER_CHECKS,
+        APP_CHECKS,
+        RECORDER_CHECKS,
+    )
 
     told = set(
         re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/loading.md").read_text(), re.MULTILINE)
     )
-    assert told == {check.__name__ for check in (*APP_CHECKS, *RECORDER_CHECKS)} | {
-        "app",
-        "settings",
-    }
+    checks = (*APP_CHECKS, *RECORDER_CHECKS, *APP_AND_RECORDER_CHECKS)
+    assert told == {check.__name__ for check in checks} | {"app", "settings"}
 
 
 def test_every_subcommand_is_told_of() -> None:

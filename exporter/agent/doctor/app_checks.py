@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from celerytrail.exporter.agent.doctor.broker_patience import broker_patience
 from celerytrail.exporter.agent.doctor.finding import ERROR, INFO, WARNING, Finding
 from celerytrail.exporter.agent.doctor.task_facts import (
     TaskFacts,
@@ -13,10 +14,6 @@ from celerytrail.exporter.agent.doctor.task_facts import (
     scheduled_delays,
     tasks_of,
 )
-
-REDIS_LIKE = ("redis", "rediss", "sentinel", "valkey", "valkeys")
-_DEFAULT_VISIBILITY = {**dict.fromkeys(REDIS_LIKE, 3600.0), "sqs": 1800.0}
-"""Seconds after which kombu's transports hand a message that nobody acknowledged to another worker."""
 
 LONG_SECONDS = 300.0
 SHORT_EXPIRES_SECONDS = 3600.0
@@ -26,12 +23,10 @@ _PICKLE = ("pickle", "application/x-python-serialize")
 
 def visibility_timeout(app: Any) -> Iterator[Finding]:
     """Find delays and time limits that outlast the broker's patience with an unacknowledged message."""
-    scheme = _broker_scheme(app)
-    if scheme not in _DEFAULT_VISIBILITY:
+    patience = broker_patience(app)
+    if patience is None:
         return
-    told = (app.conf.broker_transport_options or {}).get("visibility_timeout")
-    patience = float(told or _DEFAULT_VISIBILITY[scheme])
-    shown = f"visibility_timeout is {patience:g} s" + ("" if told else ", the default")
+    shown = patience.shown
     todo = "set broker_transport_options['visibility_timeout'] above it"
     tasks = tasks_of(app)
     scheduled = {f"delay of beat entry {k}": v for k, v in scheduled_delays(app).items()}
@@ -39,12 +34,12 @@ def visibility_timeout(app: Any) -> Iterator[Finding]:
     maybe = _longest(_retry_delays(tasks))
     limit = _longest({f"time limit of {t.name}": t.time_limit or 0.0 for t in tasks if t.acks_late})
     waits = "a message that waits for its time is handed to a second worker"
-    if sure.seconds > patience:
+    if sure.seconds > patience.seconds:
         yield Finding(ERROR, f"{shown}, the {sure.shown}", f"{waits}: it runs twice", todo)
-    elif maybe.seconds > patience:
+    elif maybe.seconds > patience.seconds:
         means = f"{waits}, should the task ever retry: it runs twice"
         yield Finding(WARNING, f"{shown}, the {maybe.shown}", means, todo)
-    if limit.seconds > patience:
+    if limit.seconds > patience.seconds:
         means = "a task that still runs is handed to a second worker: it runs twice"
         yield Finding(ERROR, f"{shown}, the {limit.shown}", means, todo)
 
@@ -186,12 +181,6 @@ def logging_left_alone(app: Any) -> Iterator[Finding]:
             "seen only where the logger celerytrail is at INFO",
             "give the logger celerytrail a level and a handler",
         )
-
-
-def _broker_scheme(app: Any) -> str:
-    url = app.conf.broker_url or app.conf.broker_write_url or ""
-    first = url if isinstance(url, str) else next(iter(url), "")
-    return str(first).partition("://")[0].partition("+")[0].lower()
 
 
 class _Longest(NamedTuple):

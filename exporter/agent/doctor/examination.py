@@ -10,6 +10,7 @@ from typing import Any
 from celerytrail.exporter.agent.config import AgentConfig
 from celerytrail.exporter.agent.doctor import (
     app_checks,
+    delay_checks,
     endpoint_checks,
     shipper_checks,
     spool_checks,
@@ -19,6 +20,7 @@ from celerytrail.exporter.agent.doctor.finding import (
     INFO,
     SEVERITIES,
     WARNING,
+    AppAndRecorderCheck,
     AppCheck,
     Finding,
     RecorderCheck,
@@ -56,13 +58,19 @@ RECORDER_CHECKS: tuple[RecorderCheck, ...] = (
     shipper_checks.sealing,
 )
 
+APP_AND_RECORDER_CHECKS: tuple[AppAndRecorderCheck, ...] = (delay_checks.delays_in_use,)
+
 
 def examine(app: Any) -> list[Finding]:
     """Run every check and return what they found, the worst first. ``app`` is None where none was given.
 
     It raises nothing: a check that fails is a finding too.
     """
-    found = [*_examine_app(app), *_examine_recorder()]
+    faults, recording = _recording()
+    found = [*faults, *_examine_app(app, recording)]
+    if recording is not None:
+        for check in RECORDER_CHECKS:
+            found += _run(check.__name__, partial(check, recording))
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -80,11 +88,11 @@ def report(findings: Sequence[Finding]) -> Iterator[str]:
     counts = [
         f"{sum(one.severity == severity for one in findings)} {severity}" for severity in SEVERITIES
     ]
-    looked = len(APP_CHECKS) + len(RECORDER_CHECKS)
+    looked = len(APP_CHECKS) + len(RECORDER_CHECKS) + len(APP_AND_RECORDER_CHECKS)
     yield f"{looked} checks: {', '.join(counts)}"
 
 
-def _examine_app(app: Any) -> Iterator[Finding]:
+def _examine_app(app: Any, recording: Recording | None) -> Iterator[Finding]:
     if app is None:
         yield Finding(
             INFO,
@@ -108,25 +116,24 @@ def _examine_app(app: Any) -> Iterator[Finding]:
         return
     for check in APP_CHECKS:
         yield from _run(check.__name__, partial(check, app))
+    if recording is not None:
+        for both in APP_AND_RECORDER_CHECKS:
+            yield from _run(both.__name__, partial(both, app, recording))
 
 
-def _examine_recorder() -> Iterator[Finding]:
+def _recording() -> tuple[list[Finding], Recording | None]:
     try:
         config = AgentConfig.of_process()
     except AgentError as exc:
-        yield Finding(
-            ERROR, str(exc), "nothing is recorded", "give the setting a value", "settings"
-        )
-        return
+        todo = "give the setting a value"
+        return [Finding(ERROR, str(exc), "nothing is recorded", todo, "settings")], None
     directory = config.spool_dir
     try:
         backlog = read_backlog(directory)
         running = (directory / LOCK_FILE).exists() and shipper_is_running(directory)
     except SpoolError:  # the check of the directory says what is wrong with it
         backlog, running = Backlog(0, 0, 0, None), False
-    recording = Recording(config, ShipperSettings.of(config), backlog, running)
-    for check in RECORDER_CHECKS:
-        yield from _run(check.__name__, partial(check, recording))
+    return [], Recording(config, ShipperSettings.of(config), backlog, running)
 
 
 def _run(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

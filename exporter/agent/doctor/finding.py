@@ -45,3 +45,6 @@ AppCheck = Callable[[Any], Iterator[Finding]]
 
 RecorderCheck = Callable[[Recording], Iterator[Finding]]
 """Looks at the recorder's settings, spool and shipper."""
+
+AppAndRecorderCheck = Callable[[Any, Recording], Iterator[Finding]]
+"""Looks at a Celery app and at what was recorded of it."""

@@ -11,6 +11,7 @@ from celery import Celery
 app = Celery("{name}", broker=os.environ["BROKER_URL"], backend=os.environ["BROKER_URL"])
 app.conf.task_default_queue = "django"
 app.conf.broker_connection_retry_on_startup = True
+app.conf.beat_schedule = {{"tick": {{"task": "orders.add", "schedule": 0.2, "args": (1, 1)}}}}
 app.set_default()
 app.autodiscover_tasks(["orders"])
 """

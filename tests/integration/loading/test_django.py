@@ -50,9 +50,12 @@ class Project:
         return done
 
     def start_worker(self) -> subprocess.Popen[bytes]:
+        return self.start("worker", "-c", "1")
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                [self.python, "-m", "celery", "-A", self.layout.target, "worker", "-c", "1", "-l", "INFO"],
+                [self.python, "-m", "celery", "-A", self.layout.target, *command, "-l", "INFO"],
                 env=self.environ,
                 cwd=self.folder,
                 stdout=log,
@@ -191,7 +194,43 @@ def test_loaded_in_three_ways_it_records_once(
     assert [project.steps().count(one) for one in ("received", "started", "succeeded")] == [1, 1, 1]
 
 
-def test_a_spool_that_cannot_be_is_one_warning_and_the_request_goes_on(
+def test_beat_is_recorded_and_says_so_once(
+    python: str, tmp_path: Path, valkey: EmbeddedValkey
+) -> None:
+    layout = LAYOUTS[1]
+    project = Project(python, tmp_path, valkey.url, layout)
+    layout.write(project.folder)
+    beat = project.start("beat", "-s", str(tmp_path / "schedule"))
+    try:
+        wait_until(lambda: "sent" in project.steps(), "beat has sent a task")
+    finally:
+        end(beat)
+    assert set(project.senders().values()) == {"beat"}
+    (line,) = said(project.log.read_text())
+    assert f"celerytrail records app={layout.app_name} worker=beat@" in line
+
+
+def test_settings_that_come_too_late_are_named(
+    python: str, tmp_path: Path, valkey: EmbeddedValkey
+) -> None:
+    layout = LAYOUTS[1]
+    project = Project(python, tmp_path, valkey.url, layout)
+    layout.write(project.folder, 'CELERYTRAIL_SERVICE = "hush"\n')
+    app = project.folder / "proj" / "celery.py"
+    app.write_text(f"import celerytrail.exporter.auto\n{app.read_text()}")
+    worker = project.start_worker()
+    try:
+        wait_until(lambda: "worker_ready" in project.steps(), "the worker")
+    finally:
+        end(worker)
+    log = project.log.read_text()
+    (warning,) = [line for line in said(log) if "records without" in line]
+    assert "CELERYTRAIL_SERVICE" in warning
+    assert "hush" not in log
+    assert {segment.header.service for segment in project.segments()} == {"celery"}
+
+
+def test_a_wrong_setting_is_one_warning_and_the_request_goes_on(
     python: str, tmp_path: Path, valkey: EmbeddedValkey
 ) -> None:
     layout = LAYOUTS[1]
