@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from celerytrail.exporter.agent.config import AgentConfig
@@ -21,10 +21,12 @@ _REDACTION = ("CELERYTRAIL_REDACT_KEYS", "CELERYTRAIL_REDACT_PATTERNS", "CELERYT
 class ShipperSettings:
     """Where the token is, which key files are named, whether rules of redaction were added.
 
+    ``traces_url`` is where spans go; it may hold a secret and is for asking, not for showing.
     ``token_given`` and ``token_file`` are two ways of one thing; ``headers_given`` says that
     OpenTelemetry's own variables carry an authorization.
     """
 
+    traces_url: str = field(repr=False)
     token_given: bool
     token_file: Path | None
     headers_given: bool
@@ -37,7 +39,9 @@ class ShipperSettings:
     def of(cls, config: AgentConfig, environ: Mapping[str, str] | None = None) -> ShipperSettings:
         """Read what a shipper that ``config``'s process starts would read."""
         env = {**(os.environ if environ is None else environ), **config.from_django}
+        of_traces = "" if config.endpoint_given else env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
         return cls(
+            traces_url=of_traces or config.endpoint.rstrip("/") + "/v1/traces",
             token_given=bool(config.token),
             token_file=_path(env, "CELERYTRAIL_TOKEN_FILE"),
             headers_given=any("authorization" in env.get(name, "").lower() for name in _HEADERS),

@@ -36,7 +36,7 @@ class Probe:
 def endpoint(recording: Recording) -> Iterator[Finding]:
     """Find an endpoint that cannot be reached, is no receiver, or goes by another clock."""
     shown = recording.config.shown_endpoint
-    found = probe(recording.config.endpoint, recording.shipper.certificate)
+    found = probe(recording.shipper.traces_url, recording.shipper.certificate)
     if found.trouble:
         yield Finding(
             ERROR,
@@ -47,7 +47,7 @@ def endpoint(recording: Recording) -> Iterator[Finding]:
     elif found.status == 404:
         yield Finding(
             WARNING,
-            f"{shown} answers 404 for /v1/traces",
+            f"{shown} answers 404 where spans would go",
             "something else than a receiver of OTLP listens there",
             "check host, port and path of CELERYTRAIL_ENDPOINT",
         )
@@ -74,6 +74,10 @@ def probe(url: str, certificate: Path | None = None) -> Probe:
 
 
 def _ask(url: str, certificate: Path | None) -> Probe:
+    if "@" in url:
+        return Probe(
+            "has a user in its URL, which the shipper refuses: set CELERYTRAIL_TOKEN instead"
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
@@ -93,7 +97,7 @@ def _ask(url: str, certificate: Path | None) -> Probe:
         if parts.scheme == "https":
             connection.sock = context.wrap_socket(plain, server_hostname=host)
         asked = time.time()
-        connection.request("GET", parts.path.rstrip("/") + "/v1/traces")
+        connection.request("GET", parts.path or "/")
         response = connection.getresponse()
         return Probe("", response.status, _skew(response.getheader("date"), asked, time.time()))
     except socket.gaierror:

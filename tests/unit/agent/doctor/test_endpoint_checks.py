@@ -96,6 +96,14 @@ def test_the_skew_is_what_the_seconds_do_not_explain(told: int, skew: float) -> 
     assert endpoint_checks._skew(None, 100.0, 102.0) is None
 
 
+def test_an_endpoint_of_traces_is_asked_as_it_is(tmp_path: Path) -> None:
+    with serving() as url:
+        whole = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{url}/v1/traces"}
+        assert [*endpoint(recording(tmp_path, **whole))] == []
+    (finding,) = endpoint(recording(tmp_path, **whole))
+    assert finding.found.startswith(url.removesuffix("/in") + " refuses")
+
+
 def test_something_else_that_listens_is_found(tmp_path: Path) -> None:
     with serving(404) as url:
         (finding,) = found_at(tmp_path, url)
@@ -116,6 +124,12 @@ def test_nothing_that_listens_is_found_and_no_path_is_shown(tmp_path: Path) -> N
 def test_what_is_no_url_is_found(tmp_path: Path, url: str) -> None:
     (finding,) = found_at(tmp_path, url)
     assert "is no URL" in finding.found
+
+
+def test_a_user_in_the_url_is_found_and_not_shown(tmp_path: Path) -> None:
+    (finding,) = found_at(tmp_path, "http://ann:hush@127.0.0.1:1")
+    assert "user in its URL" in finding.found
+    assert "hush" not in str(finding)
 
 
 def test_what_does_not_speak_http_is_found(tmp_path: Path) -> None:
