@@ -11,6 +11,9 @@ from typing import Any
 from celerytrail.exporter.agent.errors import AgentConfigError
 
 _PREFIX = "CELERYTRAIL_"
+_OF_OTHERS = ("DSN", "SINK_", "ACTIONS_", "GRAFANA_")
+"""What begins so is for servers and operators: a shipper is not told their secrets."""
+
 _ONE_OF = ("CELERYTRAIL_TOKEN", "CELERYTRAIL_TOKEN_FILE")
 
 
@@ -28,7 +31,9 @@ def django_settings(environ: Mapping[str, str]) -> dict[str, str]:
     values = {
         name: getattr(settings, name)
         for name in dir(settings)
-        if name.startswith(_PREFIX) and name not in hidden
+        if name.startswith(_PREFIX)
+        and not name.removeprefix(_PREFIX).startswith(_OF_OTHERS)
+        and name not in hidden
     }
     return {name: _text(name, value) for name, value in values.items() if value is not None}
 

@@ -194,6 +194,16 @@ def test_loaded_in_three_ways_it_records_once(
     assert [project.steps().count(one) for one in ("received", "started", "succeeded")] == [1, 1, 1]
 
 
+def test_a_command_that_publishes_nothing_leaves_nothing(
+    python: str, tmp_path: Path, valkey: EmbeddedValkey
+) -> None:
+    project = Project(python, tmp_path, valkey.url, LAYOUTS[1])
+    project.layout.write(project.folder)
+    done = project.run("manage.py", "check")
+    assert len(said(done.stderr)) == 1
+    assert not project.spool.exists()
+
+
 def test_beat_is_recorded_and_says_so_once(
     python: str, tmp_path: Path, valkey: EmbeddedValkey
 ) -> None:

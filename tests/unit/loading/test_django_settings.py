@@ -25,6 +25,17 @@ def test_the_environment_goes_before(monkeypatch: pytest.MonkeyPatch) -> None:
     assert django_settings({"CELERYTRAIL_NAMESPACE": "e"}) == {"CELERYTRAIL_SERVICE": "d"}
 
 
+def test_what_is_for_servers_stays_with_django(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(
+        monkeypatch,
+        CELERYTRAIL_DSN="hush",
+        CELERYTRAIL_DSN_FILE="/x",
+        CELERYTRAIL_ACTIONS_TOKEN="hush",
+        CELERYTRAIL_SINK_BIND="x",
+    )
+    assert django_settings({}) == {}
+
+
 def test_values_become_what_a_variable_would_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     use(
         monkeypatch,
