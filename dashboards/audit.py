@@ -68,6 +68,7 @@ def audit() -> Dashboard:
         chains(),
         verifications(),
         streams(),
+        agents(),
         actions_over_time(),
     ):
         made.with_panel(panel)
@@ -249,6 +250,37 @@ def streams() -> table_panel.Panel:
             "is not here, or still on its way. Bad when it stays after the shipper is up again."
         ),
         no_value="Every process's events are here, and each said goodbye",
+        height=8,
+    )
+
+
+def agents() -> table_panel.Panel:
+    """Return what workers and shippers say of themselves."""
+    return table(
+        "Agents and shippers",
+        QueryFile("audit", "agents"),
+        [
+            Column("process_kind", "Process", 85),
+            Column("worker", "Name", 170),
+            Column("host", "Host", 120),
+            Column("state", "State", 105, colours=_STREAM_COLOURS),
+            Column(
+                "silent", "Heard ago", 95, unit="s", steps=steps(GOOD, (150, WARNING), (900, BAD))
+            ),
+            Column("spool_bytes", "Spool", 90, unit="bytes"),
+            Column("lag", "Lag", 80, unit="s", steps=steps(NEUTRAL, (60, WARNING), (600, BAD))),
+            Column("lost", "Dropped", 85, unit="locale", steps=steps(NEUTRAL, (1, BAD))),
+            Column("rejected", "Refused", 85, unit="locale", steps=steps(NEUTRAL, (1, BAD))),
+            Column("delivery_error", "Trouble", 160),
+            Column("version", "Version", 80),
+            Column("deployment", "Deployment", 160),
+        ],
+        description=(
+            "The last heartbeat of each worker (every minute) and shipper (every 30 s while it delivers) that has not said "
+            "goodbye. Lag: age of the oldest event not delivered then. Bad: silence. A shipper that cannot "
+            "deliver is silent, and so is everybody whose events it carries."
+        ),
+        no_value="No heartbeat in this time range: does any worker run, and does it deliver?",
         height=8,
     )
 

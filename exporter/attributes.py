@@ -171,6 +171,24 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "int8",
         "bytes of a torn tail that were skipped",
     ),
+    # What a heartbeat says of the spool and of the way to the receiver.
+    Attribute("celerytrail.spool.bytes", None, "int8", "sum of all segments of the spool"),
+    Attribute("celerytrail.spool.segments", None, "int8", "number of segments of the spool"),
+    Attribute(
+        "celerytrail.spool.lag_ms", None, "int8", "age of the oldest record that is not delivered"
+    ),
+    Attribute(
+        "celerytrail.spool.rejected",
+        None,
+        "int8",
+        "spans and payloads refused for good since this shipper began",
+    ),
+    Attribute(
+        "celerytrail.delivery.error",
+        None,
+        "text",
+        "class of the last trouble since the heartbeat before: refused 401, connection refused, ...",
+    ),
 )
 
 COMMITMENT_PREFIX = "celerytrail.commitment."
@@ -268,6 +286,7 @@ STEPS: tuple[Step, ...] = (
     Step(50, "stream_opened", "stream", 0, None, False, "stream-opened"),
     Step(51, "stream_closed", "stream", 2, None, True, "stream-closed"),
     Step(52, "stream_abandoned", "stream", 1, None, True, "stream-abandoned"),
+    Step(53, "shipper_heartbeat", "stream", 0, None, False, "shipper-heartbeat"),
 )
 
 ACTION_STEPS: tuple[Step, ...] = (Step(20, "purged", "task", 58, "purged", True, "task-purged"),)

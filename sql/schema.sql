@@ -2985,7 +2985,15 @@ CREATE TABLE celerytrail.streams (
     closed_at timestamp with time zone,
     abandoned_at timestamp with time zone,
     first_seen_at timestamp with time zone,
-    updated_at timestamp with time zone
+    updated_at timestamp with time zone,
+    heartbeat_at timestamp with time zone,
+    version text,
+    spool_bytes bigint,
+    spool_segments bigint,
+    spool_lag_ms bigint,
+    rejected bigint,
+    delivery_error text,
+    heartbeat_key bytea
 )
 WITH (fillfactor='50');
 
@@ -3885,6 +3893,35 @@ CREATE VIEW celerytrail_views.groups WITH (security_barrier='true') AS
           WHERE ((t.group_id = g.group_id) AND ((t.namespace = g.namespace) AND (t.service = g.service) AND (t.environment = g.environment)))) m);
 
 ALTER VIEW celerytrail_views.groups OWNER TO celerytrail_owner;
+
+-- Name: heartbeats; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.heartbeats WITH (security_barrier='true') AS
+ SELECT stream_id,
+    namespace,
+    service,
+    environment,
+    process_kind,
+    worker,
+    host,
+    pid,
+        CASE
+            WHEN (closed_at IS NOT NULL) THEN 'ended'::text
+            WHEN (abandoned_at IS NOT NULL) THEN 'unterminated'::text
+            ELSE 'live'::text
+        END AS state,
+    version,
+    heartbeat_at,
+    spool_bytes,
+    spool_segments,
+    spool_lag_ms,
+    rejected,
+    delivery_error,
+    lost
+   FROM celerytrail.streams s
+  WHERE (heartbeat_at IS NOT NULL);
+
+ALTER VIEW celerytrail_views.heartbeats OWNER TO celerytrail_owner;
 
 -- Name: missing_events; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -5692,6 +5729,12 @@ GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_maintainer;
 -- Name: TABLE groups; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.groups TO celerytrail_grafana;
+
+-- Name: TABLE heartbeats; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.heartbeats TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.heartbeats TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.heartbeats TO celerytrail_maintainer;
 
 -- Name: TABLE missing_events; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 

@@ -69,6 +69,7 @@ class Delivery:
         self.counts = Counts.none()
         self.trouble = ""
         """Why delivery is held up just now, or was last; for the message at the end."""
+        self._error = ("", 0.0)
         self._endpoints = endpoints
         self._transport = transport
         self._rejected = rejected
@@ -89,6 +90,14 @@ class Delivery:
         for part in split(records):
             self._send_part(signal, part)
 
+    def error_since(self, moment: float) -> str | None:
+        """Return the last trouble since a time of ``time.monotonic`` in a few fixed words."""
+        error, at = self._error
+        return error if error and at >= moment else None
+
+    def _note_error(self, error: str) -> None:
+        self._error = (error, time.monotonic())
+
     def _send_part(self, signal: str, records: Sequence[Outgoing]) -> None:
         request = encode_request(records)
         answer = self._exchange(signal, request)
@@ -99,6 +108,7 @@ class Delivery:
                 self._send_part(signal, records[middle:])
                 return
             self.counts.rejected[signal] += 1
+            self._note_error(f"refused {answer.status}")
             self._rejected.keep(signal, answer.status, request)
             self._alarm(
                 f"{signal} {answer.status}",
@@ -118,6 +128,7 @@ class Delivery:
                 answer = self._transport.post(endpoint, request, self._token)
             except Unreachable as exc:
                 self.trouble = f"no answer from {exc}"
+                self._note_error(exc.trouble)
                 self._alarm("unreachable", "%s; trying again", self.trouble)
                 self._patience.wait(self._backoff.next(), self.trouble)
                 continue
@@ -132,12 +143,14 @@ class Delivery:
                 return answer
             if status in _AGAIN or (status >= 500 and status not in (501, 505)):
                 self.trouble = f"{endpoint.receiver} answered {status}"
+                self._note_error(f"answered {status}")
                 self._alarm(f"again {status}", "%s; trying again", self.trouble)
                 self._patience.wait(self._backoff.next(answer.retry_after), self.trouble)
                 continue
             self._hold(endpoint, status)
 
     def _hold(self, endpoint: Endpoint, status: int) -> None:
+        self._note_error(f"refused {status}")
         if status in _REFUSED_TOKEN:
             self.trouble = (
                 f"{endpoint.receiver} answered {status}: it refuses the token; check CELERYTRAIL_TOKEN "
@@ -174,6 +187,7 @@ class Delivery:
         self.counts.delivered[signal] += sent - refused
         if refused:
             self.counts.rejected[signal] += refused
+            self._note_error("refused in part")
             self._alarm(
                 f"partial {signal}",
                 "the receiver took %d of %d records of %s: %s",

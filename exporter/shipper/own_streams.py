@@ -1,5 +1,5 @@
-"""What the shipper itself has to report: streams whose writer is gone without a goodbye, and the
-runs that nobody will tell the end of any more.
+"""What the shipper itself has to report: streams whose writer is gone without a goodbye, the runs
+that nobody will tell the end of any more, and how it does itself.
 
 It goes through the spool like everything else, so that it is not lost when the shipper is killed.
 A report is about a stream of some deployment and is written as that deployment: a token is good
@@ -15,7 +15,7 @@ import os
 import platform
 import socket
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,27 @@ _SEGMENT_BYTES = 64 * 1024
 _ABANDONED = STEP_BY_NAME["stream_abandoned"].code
 _LOST = STEP_BY_NAME["lost"].code
 _LOST_FIELDS = LAYOUTS["lost"]
+_HEARTBEAT = STEP_BY_NAME["shipper_heartbeat"].code
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a shipper says of itself: the spool, what was refused for good, the last trouble.
+
+    ``lag_ms`` is the age of the oldest record that is not delivered. ``delivery_error`` is a few
+    fixed words, or None where nothing was in the way since the heartbeat before.
+    """
+
+    spool_bytes: int
+    spool_segments: int
+    lag_ms: int
+    rejected: int
+    delivery_error: str | None
+
+
+def deployment_of(header: SegmentHeader) -> Deployment:
+    """Return the deployment that a segment belongs to."""
+    return Deployment(header.namespace, header.service, header.environment)
 
 
 def shipper_version() -> str:
@@ -59,7 +80,8 @@ class OwnStreams:
 
     The bound of the spool does not hold for them. A report is one small record about a stream whose
     segment can then be deleted: refused in a full spool, it would keep the spool full for ever. Nor
-    can they pile up, since only what was delivered before is reported.
+    can they pile up, since only what was delivered before is reported, and a heartbeat waits until
+    the one before it was delivered.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -90,16 +112,30 @@ class OwnStreams:
         if ended.closed or ended.stream_id in self._told:
             return True
         fields = (ended.stream_id, ended.last_seq, ended.torn_bytes)
-        if not _write(self._writer(ended.header), _ABANDONED, fields):
+        if not _write(self._writer(deployment_of(ended.header)), _ABANDONED, fields):
             return False
         self._told.add(ended.stream_id)
         return True
+
+    def beat(self, deployment: Deployment, heartbeat: Heartbeat) -> bool:
+        """Record how the shipper does, for one deployment; return whether it could be written."""
+        return _write(
+            self._writer(deployment),
+            _HEARTBEAT,
+            (
+                heartbeat.spool_bytes,
+                heartbeat.spool_segments,
+                heartbeat.lag_ms,
+                heartbeat.rejected,
+                heartbeat.delivery_error,
+            ),
+        )
 
     def _report_lost(self, header: SegmentHeader, ended: EndedStream) -> bool:
         untold = [run for run in ended.open_runs if run.run_id not in self._told_runs]
         writer = self._new_writer(
             replace(
-                _origin(Deployment(header.namespace, header.service, header.environment)),
+                _origin(deployment_of(header)),
                 worker=header.worker,
                 host=header.host,
                 pid=header.pid,
@@ -127,8 +163,7 @@ class OwnStreams:
             writer.close()
         self._writers.clear()
 
-    def _writer(self, header: SegmentHeader) -> SpoolWriter:
-        deployment = Deployment(header.namespace, header.service, header.environment)
+    def _writer(self, deployment: Deployment) -> SpoolWriter:
         writer = self._writers.get(deployment.label)
         if writer is None:
             writer = self._new_writer(_origin(deployment))
@@ -145,7 +180,11 @@ class OwnStreams:
         )
 
     def _note(self, trouble: Exception) -> None:
-        self._paced.say(logging.WARNING, "an abandoned stream cannot be reported yet: %s", trouble)
+        self._paced.say(
+            logging.WARNING,
+            "what the shipper has to say itself cannot be written yet: %s",
+            trouble,
+        )
 
 
 def _write(writer: SpoolWriter, code: int, fields: tuple[Any, ...], at: int | None = None) -> bool:

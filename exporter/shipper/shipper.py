@@ -9,8 +9,9 @@ from celerytrail.exporter.shipper.assembly import Assembly
 from celerytrail.exporter.shipper.config import ShipperConfig, read_token
 from celerytrail.exporter.shipper.delivery import Delivery
 from celerytrail.exporter.shipper.errors import StoppedWaiting
+from celerytrail.exporter.shipper.heartbeats import Heartbeats
 from celerytrail.exporter.shipper.otlp_settings import LOGS, TRACES
-from celerytrail.exporter.shipper.own_streams import OwnStreams, shipper_version
+from celerytrail.exporter.shipper.own_streams import OwnStreams, deployment_of, shipper_version
 from celerytrail.exporter.shipper.patience import Patience
 from celerytrail.exporter.shipper.payload import PayloadBuilder
 from celerytrail.exporter.shipper.redaction import Redactor
@@ -18,7 +19,7 @@ from celerytrail.exporter.shipper.rejected import RejectedFolder
 from celerytrail.exporter.shipper.requests import MAX_RECORDS
 from celerytrail.exporter.shipper.transport import HttpTransport, Transport
 from celerytrail.exporter.spool.orphans import remove_orphans
-from celerytrail.exporter.spool.reader import SpoolReader
+from celerytrail.exporter.spool.reader import Chunk, SpoolReader
 
 _log = logging.getLogger(__name__)
 
@@ -53,12 +54,14 @@ class Shipper:
         remove_orphans(config.spool)
         self.reader = SpoolReader(config.spool)
         self._patience = patience
+        self._others_shipped = 0
         self._assembly = Assembly(
             PayloadBuilder(redactor, max_body_bytes=config.max_body_bytes),
             config.sealing,
             arguments_on_spans=config.arguments_on_spans,
         )
         self._own = OwnStreams(config.spool)
+        self._heartbeats = Heartbeats(config.spool, self._own, self.delivery)
 
     @property
     def left_out(self) -> int:
@@ -75,10 +78,13 @@ class Shipper:
         shipped_at = written_at = time.monotonic()
         try:
             while not self._patience.stopping:
+                others = self._others_shipped
                 did_something = self.ship_some()
                 now = time.monotonic()
-                if did_something:
+                self._heartbeats.beat(now)
+                if self._others_shipped != others:
                     shipped_at = written_at = now
+                if did_something:
                     continue
                 if exit_when_idle:
                     if self._somebody_writes():
@@ -87,20 +93,22 @@ class Shipper:
                         break
                 slow = now - shipped_at >= SLOW_AFTER_SECONDS
                 self._patience.wait(SLOW_POLL_SECONDS if slow else POLL_SECONDS)
-            self.drain()
+            self.drain(last_heartbeat=True)
         except StoppedWaiting as exc:
             if not self._patience.stopping:
                 raise
             _log.warning("the rest stays in the spool, in %s: %s", self.reader.directory, exc)
 
-    def drain(self) -> None:
-        """Ship what is there, and then the shipper's own goodbye.
+    def drain(self, *, last_heartbeat: bool = False) -> None:
+        """Ship what is there, and then the shipper's own goodbye, after its last heartbeat.
 
         Raises StoppedWaiting when the time is up before, DeliveryError where the patience says to
         give up.
         """
         while self.ship_some():
             self._patience.check("records come in faster than they are delivered")
+        if last_heartbeat:
+            self._heartbeats.beat(time.monotonic(), last=True)
         self._own.close()
         while self.ship_some():
             self._patience.check("records come in faster than they are delivered")
@@ -123,6 +131,7 @@ class Shipper:
                 raise
             for chunk in chunks:
                 self.reader.acknowledge(chunk)
+                self._note_shipped(chunk)
         told = False
         for ended in self.reader.delete_finished():
             if self._own.has_to_tell(ended):
@@ -145,6 +154,14 @@ class Shipper:
         """
         self._own.close()
         self.transport.close()
+
+    def _note_shipped(self, chunk: Chunk) -> None:
+        # A heartbeat is no work: shipping one must not keep the shipper awake to write the next.
+        if chunk.header.stream_id in self._own.stream_ids():
+            self._heartbeats.delivered(chunk)
+            return
+        self._others_shipped += len(chunk.records)
+        self._heartbeats.ships_for(deployment_of(chunk.header))
 
     def _somebody_writes(self) -> bool:
         return self.reader.has_living_writer(besides=self._own.stream_ids())

@@ -76,6 +76,12 @@ _WORKER_TEXTS = (
     ("celery_version", "celery.version"),
     ("how", "celery.shutdown_how"),
 )
+_SPOOL_NUMBERS = (
+    ("spool_bytes", "celerytrail.spool.bytes"),
+    ("spool_segments", "celerytrail.spool.segments"),
+    ("lag_ms", "celerytrail.spool.lag_ms"),
+    ("rejected", "celerytrail.spool.rejected"),
+)
 
 
 def build_span(
@@ -332,6 +338,13 @@ def _add_step(step: str, fields: Mapping[str, Any], add: Callable[[bytes], None]
             value = _text(value)
             if value:
                 add(constant_text(SPAN, attribute, value))
+    if step.endswith("_heartbeat"):
+        for name, attribute in _SPOOL_NUMBERS:
+            if type(fields.get(name)) is int:
+                add(integer(SPAN, attribute, fields[name]))
+        error = _text(fields.get("delivery_error"))
+        if error:
+            add(constant_text(SPAN, "celerytrail.delivery.error", error))
     if step == "stream_abandoned":
         add(text(SPAN, "celerytrail.about_stream.id", str(fields.get("about_stream_id") or "")))
         for name in ("last_seq", "torn_bytes"):

@@ -185,6 +185,8 @@ def _read_model_statements(rows: Sequence[Row], abouts: bool) -> Iterator[str]:
         yield "groups"
     if not steps.isdisjoint({"worker_ready", "worker_stopping", "worker_heartbeat"}):
         yield "workers"
+    if not steps.isdisjoint({"worker_heartbeat", "shipper_heartbeat"}):
+        yield "heartbeats"
 
 
 def _quarantine(connection: Connection, items: Sequence[bytes]) -> None:

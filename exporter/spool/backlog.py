@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from celerytrail.exporter.spool.cursor import Cursor
-from celerytrail.exporter.spool.directory import spool_usage
-from celerytrail.exporter.spool.errors import SpoolDirectoryError, SpoolFormatError
-from celerytrail.exporter.spool.record import Record
-from celerytrail.exporter.spool.segment import (
-    ACK_SUFFIX,
-    Frame,
-    decode_record,
-    parse_segment_name,
-    read_frame,
-    read_header,
-)
-
-_LOOK_BYTES = 64 * 1024
-"""How much is read for a header or a record; where one is larger, the file's time stands in."""
+from celerytrail.exporter.spool.segment_state import list_segments, look_at, time_of_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,52 +20,33 @@ class Backlog:
     waiting_bytes: int
     oldest_unix_nano: int | None
 
+    def lag_ms(self, now_unix_nano: int) -> int:
+        """Return how old that record is at a time, 0 where all is delivered."""
+        if self.oldest_unix_nano is None:
+            return 0
+        return max(0, now_unix_nano - self.oldest_unix_nano) // 1_000_000
 
-def read_backlog(directory: Path) -> Backlog:
+
+def read_backlog(directory: Path, *, besides: frozenset[str] = frozenset()) -> Backlog:
     """Look at the segments of a spool directory and at what is acknowledged of each.
 
-    A directory that is not there is empty. Raises SpoolDirectoryError when it cannot be read.
+    The streams ``besides`` are not waited for. It reads the header and one record of a segment; where
+    that is not whole, the file's time stands in. A directory that is not there is empty. Raises
+    SpoolDirectoryError when it cannot be read.
     """
-    usage = spool_usage(directory)
-    waiting, oldest = 0, None
-    for path in _segments(directory):
-        try:
-            found = _waiting(path)
-        except FileNotFoundError:  # the shipper has just deleted it
+    segments = total = waiting = 0
+    oldest: int | None = None
+    for stream_id, number, path in list_segments(directory) if directory.is_dir() else ():
+        state = look_at(path, stream_id, number)
+        if state is None:
             continue
-        except OSError as exc:
-            reason = exc.strerror or type(exc).__name__
-            raise SpoolDirectoryError(f"{path}: {reason}; check who owns the spool") from exc
-        if found is not None:
-            waiting += found[0]
-            oldest = found[1] if oldest is None else min(oldest, found[1])
-    return Backlog(usage.segments, usage.bytes, waiting, oldest)
-
-
-def _segments(directory: Path) -> Iterator[Path]:
-    if directory.is_dir():
-        yield from (path for path in directory.iterdir() if parse_segment_name(path.name))
-
-
-def _waiting(path: Path) -> tuple[int, int] | None:
-    # Returns the bytes that wait, and the time of the first record among them.
-    cursor = Cursor.read(path.with_suffix(ACK_SUFFIX))
-    with path.open("rb") as segment:
-        state = os.fstat(segment.fileno())
-        try:
-            start = read_header(segment.read(_LOOK_BYTES))[1]
-        except SpoolFormatError:
-            return (state.st_size, state.st_mtime_ns) if state.st_size else None
-        offset = max(start, cursor.offset if cursor else 0)
-        if offset >= state.st_size:
-            return None
-        segment.seek(offset)
-        frame = read_frame(segment.read(_LOOK_BYTES), 0)
-    return state.st_size - offset, _time_of(frame) or state.st_mtime_ns
-
-
-def _time_of(frame: Frame | None) -> int | None:
-    try:
-        return Record.from_tuple(decode_record(frame.payload)).time_unix_nano if frame else None
-    except (SpoolFormatError, ValueError):
-        return None
+        segments += 1
+        total += state.bytes
+        if stream_id in besides or not state.waiting_bytes:
+            continue
+        waiting += state.waiting_bytes
+        at = time_of_record(path, max(state.acknowledged, state.first_record))
+        if at is None:
+            at = state.modified_unix_nano
+        oldest = at if oldest is None else min(oldest, at)
+    return Backlog(segments, total, waiting, oldest)

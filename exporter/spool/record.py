@@ -108,10 +108,12 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                   "chord_body_id", "size"),
         "worker_ready": ("concurrency", "pool", "queues", "celery_version"),
         "worker_stopping": ("how",),
-        "worker_heartbeat": ("lost",),
+        "worker_heartbeat": ("lost", "spool_bytes", "spool_segments"),
         "stream_opened": (),
         "stream_closed": ("lost",),
         "stream_abandoned": ("about_stream_id", "last_seq", "torn_bytes"),
+        "shipper_heartbeat": ("spool_bytes", "spool_segments", "lag_ms", "rejected",
+                              "delivery_error"),
     }
 )  # fmt: skip
 

@@ -391,3 +391,44 @@ ON CONFLICT (worker, namespace, service, environment) DO UPDATE SET
     celery_version = CASE WHEN excluded.ready_key > coalesce(w.ready_key, '') THEN excluded.celery_version ELSE w.celery_version END,
     ready_at = CASE WHEN excluded.ready_key > coalesce(w.ready_key, '') THEN excluded.ready_at ELSE w.ready_at END,
     ready_key = greatest(w.ready_key, excluded.ready_key);
+
+-- name: heartbeats
+-- What each process said last of itself and of its spool. Older agents say nothing of the spool.
+UPDATE celerytrail.streams s
+SET heartbeat_at = n.event_time,
+    version = n.version,
+    spool_bytes = n.spool_bytes,
+    spool_segments = n.spool_segments,
+    spool_lag_ms = n.spool_lag_ms,
+    rejected = n.rejected,
+    delivery_error = n.delivery_error,
+    heartbeat_key = n.heartbeat_key
+FROM (
+    SELECT DISTINCT ON (g.stream_id, g.namespace, g.service, g.environment)
+        g.stream_id, g.namespace, g.service, g.environment, g.event_time,
+        left(g.attributes ->> 'celerytrail.version', 100) AS version,
+        b.spool_bytes::int8 AS spool_bytes,
+        CASE WHEN b.spool_segments ~ '^[0-9]{1,18}$' THEN b.spool_segments::int8 END AS spool_segments,
+        CASE WHEN b.spool_lag_ms ~ '^[0-9]{1,18}$' THEN b.spool_lag_ms::int8 END AS spool_lag_ms,
+        CASE WHEN b.rejected ~ '^[0-9]{1,18}$' THEN b.rejected::int8 END AS rejected,
+        left(g.attributes ->> 'celerytrail.delivery.error', 100) AS delivery_error,
+        k.heartbeat_key
+    FROM pg_temp.staged_spans g
+    CROSS JOIN LATERAL (
+        SELECT
+            g.attributes ->> 'celerytrail.spool.bytes' AS spool_bytes,
+            g.attributes ->> 'celerytrail.spool.segments' AS spool_segments,
+            g.attributes ->> 'celerytrail.spool.lag_ms' AS spool_lag_ms,
+            g.attributes ->> 'celerytrail.spool.rejected' AS rejected
+    ) AS b
+    CROSS JOIN LATERAL (
+        SELECT celerytrail.event_key(g.end_unix_nano, 0, g.end_unix_nano, g.event_id)
+    ) AS k (heartbeat_key)
+    WHERE g.step IN ('worker_heartbeat', 'shipper_heartbeat')
+      AND b.spool_bytes ~ '^[0-9]{1,18}$'
+      AND (g.marks IS NULL OR g.marks !~ '\mclock\M')
+    ORDER BY g.stream_id, g.namespace, g.service, g.environment, k.heartbeat_key DESC
+) AS n
+WHERE s.stream_id = n.stream_id
+  AND s.namespace = n.namespace AND s.service = n.service AND s.environment = n.environment
+  AND n.heartbeat_key > coalesce(s.heartbeat_key, '');

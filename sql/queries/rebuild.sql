@@ -19,7 +19,9 @@ WHERE s.refused = '{}' AND h.retained_from = '-infinity';
 UPDATE celerytrail.streams
 SET seqs = '{}', last_seq = upper(refused) - 1, lost = 0, process_kind = NULL, worker = NULL,
     host = NULL, pid = NULL, opened_at = NULL, closed_at = NULL, abandoned_at = NULL,
-    first_seen_at = NULL, updated_at = NULL
+    first_seen_at = NULL, updated_at = NULL, heartbeat_at = NULL, version = NULL, spool_bytes = NULL,
+    spool_segments = NULL, spool_lag_ms = NULL, rejected = NULL, delivery_error = NULL,
+    heartbeat_key = NULL
 FROM celerytrail.horizon h
 WHERE h.retained_from = '-infinity';
 CREATE TEMPORARY TABLE staged_spans (

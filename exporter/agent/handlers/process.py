@@ -11,7 +11,7 @@ from celerytrail.exporter.agent.guard import logger
 from celerytrail.exporter.agent.recorder import Recorder
 from celerytrail.exporter.agent.role import WORKER
 from celerytrail.exporter.attributes import STEP_BY_NAME
-from celerytrail.exporter.spool.directory import prepare_directory
+from celerytrail.exporter.spool.directory import prepare_directory, spool_usage
 from celerytrail.exporter.spool.errors import SpoolError
 
 HEARTBEAT_NANOSECONDS = 60 * 1_000_000_000
@@ -53,7 +53,7 @@ class ProcessHandlers:
         now = time_ns()
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_NANOSECONDS
-            self._recorder.write(_HEARTBEAT, now, (self._recorder.writer.lost,))
+            self._recorder.write(_HEARTBEAT, now, (self._recorder.writer.lost, *self._spool()))
         self._recorder.shipper.ensure(now)
 
     def worker_shutting_down(self, how: Any = None, **_: Any) -> None:
@@ -73,6 +73,13 @@ class ProcessHandlers:
         """Become beat, the process that publishes by the clock."""
         self._recorder.role.become_beat()
         self._start(sender)
+
+    def _spool(self) -> tuple[int, int] | tuple[()]:
+        try:
+            usage = spool_usage(self._recorder.config.spool_dir)
+        except SpoolError:
+            return ()
+        return usage.bytes, usage.segments
 
     def _start(self, sender: Any) -> None:
         if self._announced:

@@ -256,6 +256,30 @@ def test_what_is_missing_is_said_with_its_numbers(shop: RecordedShop) -> None:
     assert counts == {"live": 1, "ended": 0, "unterminated": 0, "missing": 4, "dropped": 0}
 
 
+def test_who_was_not_heard_of_for_longest_stands_first(shop: RecordedShop) -> None:
+    def beat(name: str, step: str, at: datetime, **said: object) -> uuid.UUID:
+        stream = uuid.uuid4()
+        spool = {"celerytrail.spool.bytes": 70, "celerytrail.version": "0.1.0", **said}
+        shop.write(
+            span_row(1, step, stream=stream, at=at, worker=name, attributes=json.dumps(spool))
+        )
+        return stream
+
+    beat("orders@one", "worker_heartbeat", now() - MINUTE)
+    beat("orders@one", "worker_heartbeat", now() - 3 * MINUTE, **{"celerytrail.version": "old"})
+    trouble = {"celerytrail.delivery.error": "refused 401", "celerytrail.spool.lag_ms": 2500}
+    beat("shipper@one", "shipper_heartbeat", now() - 5 * MINUTE, **trouble)
+    ended = beat("left@two", "worker_heartbeat", now())
+    shop.write(span_row(2, "stream_closed", stream=ended, at=now(), worker="left@two"))
+    rows = shop.panel("audit", "Agents and shippers")
+    assert [(r["worker"], r["version"], r["delivery_error"], r["lag"]) for r in rows] == [
+        ("shipper@one", "0.1.0", "refused 401", 2.5),
+        ("orders@one", "0.1.0", None, None),
+    ]
+    assert 300 <= rows[0]["silent"] < 600
+    assert 60 <= rows[1]["silent"] < 300
+
+
 def verified(
     shop: RecordedShop, status: str, *, whole: bool = True, mode: str = "full", to_n: int = 1
 ) -> None:

@@ -102,6 +102,17 @@ def a_busy_minute() -> list[Row]:
             task_name="shop.pay", sent_unix_nano=1,
         ),
         span_row(3, "malformed", stream=SHIPPER),
+        *(
+            span_row(number, "shipper_heartbeat", stream=SHIPPER, at=NOON + number * second,
+                     process_kind="shipper", worker="shipper@host", attributes=attributes)
+            for number, attributes in (
+                (4, '{"celerytrail.spool.bytes":900,"celerytrail.spool.lag_ms":70,"celerytrail.version":"2"}'),
+                (5, ('{"celerytrail.spool.bytes":100,"celerytrail.spool.segments":3,'
+                    '"celerytrail.spool.rejected":7,"celerytrail.delivery.error":"refused 401",'
+                    '"celerytrail.version":"1"}')),
+                (6, '{"celerytrail.spool.bytes":"many","celerytrail.version":"3"}'),
+            )
+        ),
     ]  # fmt: skip
     return [*retried, *again, *replaced, *replacement, lost, *killed, *groups, *life]
 
@@ -182,6 +193,13 @@ def test_the_busy_minute_reads_as_it_was(migrated: MigratedDatabase, ledger: Led
     assert migrated.rows(
         "SELECT worker, state, concurrency, pool, seen_at FROM celerytrail_views.workers"
     ) == [("celery@host", "stopping", 4, "prefork", NOON + timedelta(seconds=9))]
+    # The newest heartbeat that makes sense, whole: nothing is left of the one before it.
+    assert migrated.rows(
+        "SELECT worker, state, version, heartbeat_at, spool_bytes, spool_segments, spool_lag_ms, rejected,"
+        " delivery_error FROM celerytrail_views.heartbeats"
+    ) == [
+        ("shipper@host", "live", "1", NOON + timedelta(seconds=5), 100, 3, None, 7, "refused 401")
+    ]
     # The publisher's event says what the arguments were, whatever came after it.
     assert migrated.rows(
         "SELECT task_id, args_commitment IS NULL, message_day FROM celerytrail.tasks ORDER BY 1"
