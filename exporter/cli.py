@@ -39,6 +39,7 @@ SUMMARIES = {
     "retry-chord": "Send all tasks of a chord again, and its body.",
     "ship": "Deliver a spool directory to an OTLP endpoint.",
     "sink": "Receive spans and payloads and write them to the ledger.",
+    "spool": "Look into a spool directory: what waits, who writes, what it says.",
     "terminate": "Revoke a task and end the process that runs it.",
     "tokens": "Make, list and revoke the tokens that may write or act.",
     "verify": "Check that the ledger is what was written.",

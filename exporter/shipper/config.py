@@ -72,7 +72,7 @@ class ShipperConfig:
         )
         token = read_token(token_file) if token_file else _token(env.get("CELERYTRAIL_TOKEN"))
         return cls(
-            spool=spool.absolute() if spool else _spool(env),
+            spool=spool.absolute() if spool else spool_directory(env),
             traces=endpoint_of(TRACES, env),
             logs=endpoint_of(LOGS, env),
             token=token,
@@ -112,7 +112,8 @@ def _token(text: str | None) -> str | None:
     return token or None
 
 
-def _spool(env: Mapping[str, str]) -> Path:
+def spool_directory(env: Mapping[str, str]) -> Path:
+    """Return the spool directory that the settings name. Raises ConfigError when they name none."""
     if env.get("CELERYTRAIL_SPOOL_DIR"):
         return Path(env["CELERYTRAIL_SPOOL_DIR"]).expanduser().absolute()
     try:

@@ -17,6 +17,19 @@ FOLDER = "rejected"
 SUFFIX = ".otlp.gz"
 
 
+def kept_in(spool: Path) -> tuple[int, int]:
+    """Return number and bytes of the refused requests that lie in a spool directory."""
+    try:
+        sizes = [
+            entry.stat(follow_symlinks=False).st_size
+            for entry in os.scandir(spool / FOLDER)
+            if entry.name.endswith(SUFFIX)
+        ]
+    except OSError:
+        return 0, 0
+    return len(sizes), sum(sizes)
+
+
 class RejectedFolder:
     """Keeps the requests that were refused, the newest within ``max_bytes``."""
 

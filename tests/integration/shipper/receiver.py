@@ -169,6 +169,18 @@ class OtlpReceiver:
             found.setdefault(key, set()).add(span.SerializeToString(deterministic=True))
         return found
 
+    def captured(self) -> set[tuple[str, int]]:
+        """Return the (stream id, seq) that were taken, besides what shippers say of themselves."""
+        return {
+            (said["celerytrail.stream.id"], attributes(span)["celerytrail.seq"])
+            for message in list(self.taken)
+            if isinstance(message, ExportTraceServiceRequest)
+            for resource in message.resource_spans
+            for said in [attributes(resource.resource)]
+            if said["celerytrail.process.kind"] != "shipper"
+            for span in resource.scope_spans[0].spans
+        }
+
 
 def spans_in(message: ExportTraceServiceRequest) -> Iterator[tuple[str, Span]]:
     for resource in message.resource_spans:

@@ -249,7 +249,7 @@ def test_a_living_writer_is_followed_and_the_shipper_ends_when_it_is_gone(spool:
     ):
         for number in range(2, 60):
             writer.write(*_write(number))
-        wait_until(lambda: len(receiver.numbers()) == 60, "what is written arrives")
+        wait_until(lambda: len(receiver.captured()) == 60, "what is written arrives")
         assert shipper.process.poll() is None
         writer.close()
         assert shipper.process.wait(60) == 0
@@ -298,13 +298,13 @@ def test_two_shippers_elect_one(spool: Path) -> None:
         with shipping(spool, receiver.url, "--wait") as third:
             wait_until(lambda: "waits for" in third.said(), "the third waits")
             write_stream(spool, stream(5))
-            wait_until(lambda: len(receiver.numbers()) == 7, "the first ships")
+            wait_until(lambda: len(receiver.captured()) == 7, "the first ships")
             first.process.kill()
             wait_until(
                 lambda: "ships" in third.said().split("waits for")[1], "the third takes over"
             )
             write_stream(spool, stream(6), stream_id="0b" * 16)
-            wait_until(lambda: len(receiver.numbers()) == 15, "the third ships")
+            wait_until(lambda: len(receiver.captured()) == 15, "the third ships")
             assert third.stop() == 0
 
 

@@ -72,7 +72,7 @@ def test_tls(tmp_path: Path, mutual: bool) -> None:
             settings["OTEL_EXPORTER_OTLP_CLIENT_KEY"] = str(client_key)
         done = ship_once(spool, receiver.url, **settings)
         assert done.returncode == 0, done.stderr
-        assert len(receiver.numbers()) == 7
+        assert len(receiver.captured()) == 7
 
 
 def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
