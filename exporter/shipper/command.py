@@ -39,6 +39,11 @@ class _CannotBegin(click.ClickException):
     help="Seconds that --once may take.",
 )
 @click.option("--exit-when-idle", is_flag=True, help="End when nobody writes and all is delivered.")
+@click.option(
+    "--stay-for-writers",
+    is_flag=True,
+    help="At SIGTERM go on until nobody writes, at most CELERYTRAIL_DRAIN_SECONDS.",
+)
 @click.option("--wait", "wait_for_lock", is_flag=True, help="Wait for another shipper's end.")
 def ship(
     spool: Path | None,
@@ -46,6 +51,7 @@ def ship(
     once: bool,
     timeout: float,
     exit_when_idle: bool,
+    stay_for_writers: bool,
     wait_for_lock: bool,
 ) -> None:
     """Deliver a spool directory to an OTLP endpoint.
@@ -59,7 +65,12 @@ def ship(
     try:
         config = ShipperConfig.from_env(spool=spool, endpoint=endpoint)
         if not once:
-            run_shipper(config, exit_when_idle=exit_when_idle, wait_for_lock=wait_for_lock)
+            run_shipper(
+                config,
+                exit_when_idle=exit_when_idle,
+                wait_for_lock=wait_for_lock,
+                stay_for_writers=stay_for_writers,
+            )
             return
         outcome = ship_once(config, timeout)
     except DeliveryError as exc:

@@ -39,10 +39,16 @@ def log_to_stderr() -> None:
 
 
 def run_shipper(
-    config: ShipperConfig, *, exit_when_idle: bool = False, wait_for_lock: bool = False
+    config: ShipperConfig,
+    *,
+    exit_when_idle: bool = False,
+    wait_for_lock: bool = False,
+    stay_for_writers: bool = False,
 ) -> None:
     """Be the shipper of ``config.spool`` until a signal, or until there is nothing to do.
 
+    With ``stay_for_writers`` a signal makes it end when nobody writes any more, or when the time to
+    drain is over.
     When another process is the shipper it returns at once, saying so, or waits for its end.
     Raises SpoolError or ShipperError when it cannot begin.
     """
@@ -70,7 +76,7 @@ def run_shipper(
             _be_nice(exit_when_idle)
             shipper = Shipper(config, patience)
             try:
-                shipper.run(exit_when_idle=exit_when_idle)
+                shipper.run(exit_when_idle=exit_when_idle, stay_for_writers=stay_for_writers)
             finally:
                 shipper.close()
                 lock.release()

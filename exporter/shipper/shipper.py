@@ -70,14 +70,15 @@ class Shipper:
         failed = self._assembly.failed + self._assembly.without_payload
         return self.reader.unreadable_records + failed + refused
 
-    def run(self, *, exit_when_idle: bool = False) -> None:
+    def run(self, *, exit_when_idle: bool = False, stay_for_writers: bool = False) -> None:
         """Ship until asked to stop, or until idle; then drain within the patience's bounds.
 
+        With ``stay_for_writers`` it goes on after it was asked to stop while somebody writes.
         Raises DeliveryError only where the patience says to give up.
         """
         shipped_at = written_at = time.monotonic()
         try:
-            while not self._patience.stopping:
+            while not self._patience.stopping or (stay_for_writers and self._somebody_writes()):
                 others = self._others_shipped
                 did_something = self.ship_some()
                 now = time.monotonic()
