@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
 import os
@@ -9,7 +10,7 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
-from celerytrail.exporter.spool.atomic_file import replace_file
+from celerytrail.exporter.spool.atomic_file import UNFINISHED_SUFFIX, replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,13 @@ class RejectedFolder:
     def __init__(self, spool: Path, max_bytes: int) -> None:
         self._folder = spool / FOLDER
         self._max_bytes = max_bytes
+
+    def sweep(self) -> None:
+        """Delete unfinished files that a killed shipper left; the caller holds the shipper's lock."""
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(self._folder):
+                if entry.name.endswith(UNFINISHED_SUFFIX):
+                    os.unlink(entry.path)
 
     def keep(self, signal: str, status: int, request: bytes) -> None:
         """Store an encoded request; what cannot be stored is logged, and that is all."""

@@ -20,6 +20,7 @@ from celerytrail.exporter.shipper.requests import MAX_RECORDS
 from celerytrail.exporter.shipper.transport import HttpTransport, Transport
 from celerytrail.exporter.spool.orphans import remove_orphans
 from celerytrail.exporter.spool.reader import Chunk, SpoolReader
+from celerytrail.exporter.spool.shrink import shrink_segments
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +42,13 @@ class Shipper:
     ) -> None:
         redactor = Redactor(config.rules)
         self.transport = transport or HttpTransport(f"celerytrail-shipper/{shipper_version()}")
+        rejected = RejectedFolder(config.spool, config.rejected_bytes)
+        rejected.sweep()
         token_file = config.token_file
         self.delivery = Delivery(
             {TRACES: config.traces, LOGS: config.logs},
             self.transport,
-            RejectedFolder(config.spool, config.rejected_bytes),
+            rejected,
             patience,
             token=config.token,
             read_token=None if token_file is None else lambda: read_token(token_file),
@@ -137,6 +140,8 @@ class Shipper:
         for ended in self.reader.delete_finished():
             if self._own.has_to_tell(ended):
                 if not self._own.report(ended):
+                    # Perhaps for want of room: what is delivered can make some.
+                    shrink_segments(self.reader.directory, ended.stream_id)
                     continue
                 told = True
             # Nothing is delivered between the report and this: see OwnStreams.

@@ -7,13 +7,15 @@ import errno
 import os
 from pathlib import Path
 
+UNFINISHED_SUFFIX = ".tmp"
+
 
 def replace_file(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Replace a file of mode 0600 in one step: a reader sees the old or the new content.
 
     With ``durable`` the content is on the disk when this returns. Raises OSError.
     """
-    unnamed = path.with_name(path.name + ".tmp")
+    unnamed = path.with_name(path.name + UNFINISHED_SUFFIX)
     descriptor = os.open(
         unnamed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )

@@ -98,6 +98,7 @@ class _Stream:
     acknowledged_seq: int = 0
     open_runs: OpenRuns = field(default_factory=OpenRuns)
     alive_unix_nano: int = 0
+    must_recall: bool = False
     recalled_from: int = 0
     """Number of the segment whose cursor told the open runs."""
 
@@ -281,7 +282,10 @@ class SpoolReader:
             stream.closed = stream.closed or cursor.closed
             if number > stream.recalled_from:
                 stream.recalled_from = number
-                stream.open_runs = OpenRuns(cursor.open_runs)
+                stream.open_runs = OpenRuns(cursor.open_runs or ())
+                stream.must_recall = (
+                    cursor.open_runs is None or len(cursor.open_runs) >= MAX_CARRIED
+                )
         return segment
 
     def _read_segment(
@@ -326,7 +330,8 @@ class SpoolReader:
                 _log.debug("segment %s: %s", segment.path.name, exc)
                 return None
             header, first = known, len(MAGIC)
-        if segment.read > first and len(stream.open_runs) >= MAX_CARRIED:
+        if segment.read > first and stream.must_recall:
+            stream.must_recall = False
             self._recall(stream, segment, descriptor, first)
         segment.header = stream.header = header
         segment.read = max(segment.read, first)
@@ -335,8 +340,8 @@ class SpoolReader:
         return header
 
     def _recall(self, stream: _Stream, segment: _Segment, descriptor: int, first: int) -> None:
-        # The cursor remembers so many open runs and no more; the ends of the others lean on starts
-        # that are in this segment still.
+        # The cursor remembers so many open runs and no more, on a full disk none; the ends of the
+        # others lean on starts that are in this segment still.
         told = stream.open_runs.carried()
         stream.open_runs = OpenRuns()
         place = first

@@ -71,7 +71,9 @@ def read_tail(
         # written just now.
         wanted = min(size - start, _claimed(data, offset))
         if len(data) < wanted:
-            data = os.pread(descriptor, wanted, start)
+            known, data = len(data), os.pread(descriptor, wanted, start)
+            if len(data) <= known:  # its writer has just begun it anew, see reuse_segment
+                break
             continue
         if not left:
             # Frames inside a record's own bytes would be taken for records: wait for the rest.

@@ -25,6 +25,7 @@ from celerytrail.exporter.spool.directory import prepare_directory, spool_usage
 from celerytrail.exporter.spool.errors import SpoolError, SpoolWriteError
 from celerytrail.exporter.spool.plain import TIGHT, plain
 from celerytrail.exporter.spool.record import MARSHAL_VERSION
+from celerytrail.exporter.spool.reuse import reuse_segment
 from celerytrail.exporter.spool.segment import (
     FRAME_HEAD,
     MAX_PAYLOAD_BYTES,
@@ -216,7 +217,6 @@ class SpoolWriter:
 
     def _open_segment(self, now: int) -> None:
         prepare_directory(self.directory)
-        self._check_bound()
         number = self._number + 1
         header = SegmentHeader(
             stream_id=self.stream_id,
@@ -229,9 +229,18 @@ class SpoolWriter:
         first = header.to_frame()
         if self._number == 0:
             first += encode_record((_OPENED, 1, now, ()))
-        descriptor = self._create(segment_name(self.stream_id, number), first)
         self.segment = 0
-        if self._fd >= 0:
+        try:
+            self._check_bound()
+            descriptor = self._create(segment_name(self.stream_id, number), first)
+        except (OSError, SpoolError):
+            # Only where nobody writes: what another thread wrote just now would be cut off.
+            if self._fd < 0 or self._size != _NOWHERE or not self._reuse(number, first):
+                raise
+            descriptor = self._fd
+        if self._fd == descriptor:
+            pass
+        elif self._fd >= 0:
             os.dup2(descriptor, self._fd, inheritable=False)
             os.close(descriptor)
         else:
@@ -244,6 +253,12 @@ class SpoolWriter:
         if self.lost > self._reported_lost:
             self._reported_lost = self.lost
             self.write(_HEARTBEAT, now, (self.lost,))
+
+    def _reuse(self, number: int, first: bytes) -> bool:
+        path = self.directory / segment_name(self.stream_id, number - 1)
+        successor = self.directory / segment_name(self.stream_id, number)
+        unnamed = successor.with_name(successor.name + NEW_SUFFIX)
+        return reuse_segment(path, self._fd, unnamed, successor, first)
 
     def _create(self, name: str, first: bytes) -> int:
         # A reader must never see a segment without its lock or its header: it would take the writer
