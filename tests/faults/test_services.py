@@ -79,3 +79,27 @@ def test_a_group_that_is_killed_is_drained_by_the_next_shipper(pipeline: Pipelin
     assert ran <= runs
     assert pipeline.value(MISSING) == 0
     assert pipeline.value(DOUBLES) == 0
+
+
+@pytest.mark.slow
+def test_sigterm_to_a_whole_group_breaks_off_tasks_and_loses_nothing_that_was_captured(
+    pipeline: Pipeline,
+) -> None:
+    """KillMode=control-group, systemd's default: the children get the signal too."""
+    running = "SELECT count(*) FROM celerytrail_views.runs WHERE finished_at IS NULL"
+    with control_group() as workers, control_group() as shippers:
+        shipper = start_shipper(pipeline, shippers)
+        worker = pipeline.start_worker(before=workers.enter(), CELERYTRAIL_SHIPPER="off")
+        publish(pipeline, 2, 30.0)
+        wait_until(lambda: pipeline.value(running) == 2, "both children run a task")
+        for pid in workers.pids():
+            os.kill(pid, signal.SIGTERM)
+        worker.process.wait(90)
+        workers.kill()
+        assert stop_as_mixed(shipper, shippers) == 0
+    runs = pipeline.rows("SELECT state FROM celerytrail_views.runs")
+    assert len(runs) == 2
+    # Which of both depends on who is quicker: the child that reports it, or the worker that misses the child.
+    assert {row["state"] for row in runs} <= {"aborted", "failed"}
+    assert captured_in(pipeline.spool) == set()
+    assert pipeline.value(MISSING) == 0
