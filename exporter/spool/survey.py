@@ -85,13 +85,16 @@ def survey(directory: Path) -> list[SegmentSurvey]:
     """
     listed = list_segments(directory)
     newest = {stream_id: number for stream_id, number, _ in listed}
-    found = []
+    found: list[SegmentSurvey] = []
     for stream_id, number, path in listed:
         # The lock before the bytes: what a writer wrote before it left is then seen.
         live = number == newest[stream_id] and is_locked(path)
         state = look_at(path, stream_id, number)
         if state is not None:
             found.append(_survey_one(state, live))
+        if not path.exists():
+            # Delivered and deleted meanwhile, and those before it too: no gap is to be seen there.
+            found = [other for other in found if other.state.stream_id != stream_id]
     return found
 
 

@@ -354,6 +354,8 @@ WITH events AS MATERIALIZED (
     FROM pg_temp.staged_spans g
     JOIN celerytrail.steps p ON p.step = g.step AND p.subject = 'worker'
     WHERE g.worker IS NOT NULL AND (g.marks IS NULL OR g.marks !~ '\mclock\M')
+      -- Others report what they lost by the same step.
+      AND coalesce(g.process_kind, 'worker') = 'worker'
 ), latest AS (
     SELECT DISTINCT ON (e.worker, e.namespace, e.service, e.environment) e.*
     FROM events e

@@ -102,6 +102,10 @@ def a_busy_minute() -> list[Row]:
             task_name="shop.pay", sent_unix_nano=1,
         ),
         span_row(3, "malformed", stream=SHIPPER),
+        span_row(
+            7, "worker_heartbeat", stream=SHIPPER, at=NOON + 30 * second, process_kind="shipper",
+            worker="shipper@host", attributes='{"celerytrail.lost":1}',
+        ),
         *(
             span_row(number, "shipper_heartbeat", stream=SHIPPER, at=NOON + number * second,
                      process_kind="shipper", worker="shipper@host", attributes=attributes)

@@ -16,6 +16,7 @@ from celerytrail.exporter.shipper.spool_command import spool as command
 from celerytrail.exporter.shipper.spool_tail import SpoolTail
 from celerytrail.exporter.spool.election import ShipperLock, looks_shipped
 from celerytrail.exporter.spool.segment import encode_record, segment_name
+from celerytrail.exporter.spool.segment_state import SegmentState, look_at
 from celerytrail.exporter.spool.writer import Origin, SpoolWriter
 from tests.integration.shipper.receiver import OtlpReceiver, attributes
 from tests.integration.shipper.shippers import ship_once
@@ -164,6 +165,24 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
         done = call(*arguments, spool=tmp_path / "nowhere")
         assert done.exit_code == 1
         assert str(tmp_path / "nowhere") in done.output
+
+
+def test_segments_that_are_deleted_meanwhile_are_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipper deletes in order: between the look at the first and at the second, both go."""
+    first, second, third = write_stream(tmp_path / "spool", stream(7), per_segment=3)
+
+    def look_late(path: Path, stream_id: str, number: int) -> SegmentState | None:
+        if path == second:
+            first.unlink()
+            second.unlink()
+        return look_at(path, stream_id, number)
+
+    monkeypatch.setattr("celerytrail.exporter.spool.survey.look_at", look_late)
+    (sums,) = lines("stat", "--json", spool=tmp_path / "spool")
+    assert (sums["segments"], sums["missing"]) == (1, 0)
+    assert third.exists()
 
 
 def test_the_name_of_a_worker_does_not_steer_the_terminal(tmp_path: Path) -> None:
