@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from importlib.metadata import version
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.faults.captured import captured_in
 from tests.faults.cgroups import ControlGroup, control_group
 from tests.faults.test_container_stop import publish, states, stored
 from tests.waiting import wait_until
+
+HEARD = "SELECT * FROM celerytrail_views.heartbeats"
 
 
 def start_shipper(pipeline: Pipeline, group: ControlGroup) -> Program:
@@ -39,12 +42,23 @@ def test_units_that_are_stopped_in_their_order_deliver_everything(pipeline: Pipe
         worker = pipeline.start_worker(before=workers.enter(), CELERYTRAIL_SHIPPER="off")
         publish(pipeline, 60, 0.2)
         wait_until(lambda: len(pipeline.recorded()) > 4, "tasks run")
+        wait_until(
+            lambda: {row["process_kind"] for row in pipeline.rows(HEARD)} == {"worker", "shipper"},
+            "both were heard of",
+        )
         assert len(workers.pids()) == 3
         assert len(shippers.pids()) == 1
         assert stop_as_mixed(worker, workers) == 0
         assert stop_as_mixed(shipper, shippers) == 0
     assert captured_in(pipeline.spool) == set()
     assert set(states(pipeline).values()) == {"ended"}
+    last = {row["process_kind"]: row for row in pipeline.rows(HEARD)}
+    assert {row["state"] for row in last.values()} == {"ended"}
+    assert {row["version"] for row in last.values()} == {version("celerytrail")}
+    shipper_said = last["shipper"]
+    assert (shipper_said["spool_lag_ms"], shipper_said["rejected"]) == (0, 0)
+    assert shipper_said["delivery_error"] is None
+    assert last["worker"]["spool_bytes"] is not None
     assert pipeline.value(MISSING) == 0
     ran = {line["id"] for line in pipeline.recorded()}
     ended = pipeline.rows("SELECT task_id FROM celerytrail_views.runs WHERE state = 'succeeded'")

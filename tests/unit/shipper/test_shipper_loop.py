@@ -109,8 +109,14 @@ def test_what_is_left_of_deleted_segments_is_swept_at_the_start(
 ) -> None:
     (tmp_path / f"{STREAM}-000001.wrap").write_bytes(b"x")
     (tmp_path / f"{STREAM}-000001.ack.tmp").write_bytes(b"x")
+    (tmp_path / f"{STREAM}-000002.ack").symlink_to("9 1 0 0")  # a cursor of a full disk
+    refused = tmp_path / "rejected"
+    refused.mkdir()
+    (refused / "1-traces-400-00000000.otlp.gz.tmp").write_bytes(b"x")
+    (refused / "1-traces-400-00000000.otlp.gz").write_bytes(b"x")
     with shipper_of(tmp_path, receiver):
-        assert list(tmp_path.iterdir()) == []
+        assert list(tmp_path.iterdir()) == [refused]
+        assert [path.name for path in refused.iterdir()] == ["1-traces-400-00000000.otlp.gz"]
 
 
 def with_a_run_left_open(*, closed: bool) -> list[tuple[Any, ...]]:
