@@ -238,13 +238,11 @@ class SpoolWriter:
             if self._fd < 0 or self._size != _NOWHERE or not self._reuse(number, first):
                 raise
             descriptor = self._fd
-        if self._fd == descriptor:
-            pass
-        elif self._fd >= 0:
+        if self._fd < 0:
+            self._fd = _lifted(descriptor)
+        elif descriptor != self._fd:
             os.dup2(descriptor, self._fd, inheritable=False)
             os.close(descriptor)
-        else:
-            self._fd = _lifted(descriptor)
         self._number = number
         self.segment = next(_segments)
         self._retry_at = 0
