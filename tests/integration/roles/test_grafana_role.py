@@ -35,6 +35,7 @@ VIEWS = (
     "chords",
     "deployments",
     "groups",
+    "heartbeats",
     "missing_events",
     "payloads",
     "queue_names",
