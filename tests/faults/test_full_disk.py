@@ -45,9 +45,9 @@ def writer_on(spool: Path) -> SpoolWriter:
 
 
 def write(writer: SpoolWriter, count: int) -> None:
-    code, _, _, *fields = sent(0)
+    code, _, _, fields = sent(0)
     for _ in range(count):
-        writer.write(code, time.time_ns(), tuple(fields))
+        writer.write(code, time.time_ns(), fields)
 
 
 @contextmanager
@@ -126,6 +126,7 @@ def test_living_processes_with_one_segment_each_make_room_of_what_was_delivered(
         for name, count in zip(names, before, strict=True):
             assert len(numbers(receiver, name)) > count + 20, "it goes on in what was delivered"
         lost = [writer.lost for writer in writers]
+        (disk / "ballast").unlink()
         for writer in writers:
             writer.close()
         shipper.drain()
@@ -175,18 +176,24 @@ def test_a_process_that_dies_on_a_full_disk_is_reported_though_no_block_is_free(
     }
 
 
+def numbers_of(path: Path) -> tuple[int, int, int, bool]:
+    cursor = Cursor.read(path)
+    assert cursor is not None
+    return cursor.offset, cursor.last_seq, cursor.torn_bytes, cursor.closed
+
+
 def test_a_cursor_is_moved_where_no_block_is_free(disk: Path) -> None:
     (path,) = write_stream(disk / "spool", stream(1))
     cursor = path.with_suffix(".ack")
     Cursor(999, 1, 0, False).write(cursor)
     fill(disk)
     Cursor(1000, 12, 3, True).write(cursor)
-    assert Cursor.read(cursor) == Cursor(1000, 12, 3, True)
+    assert numbers_of(cursor) == (1000, 12, 3, True)
     Cursor(7, 1, 0, False).write(cursor)
-    assert Cursor.read(cursor) == Cursor(7, 1, 0, False)
+    assert numbers_of(cursor) == (7, 1, 0, False)
     assert [p.name for p in (disk / "spool").iterdir() if p.name.endswith(".tmp")] == []
     Cursor(8, 2, 0, False).write(disk / "spool" / "new.ack")
-    assert Cursor.read(disk / "spool" / "new.ack") == Cursor(8, 2, 0, False)
+    assert numbers_of(disk / "spool" / "new.ack") == (8, 2, 0, False)
     (disk / "ballast").unlink()
     Cursor(9, 2, 0, False).write(cursor)
     assert not cursor.is_symlink()

@@ -126,3 +126,15 @@ def test_a_cursor_holds_open_runs(tmp_path: Path) -> None:
 def test_a_cursor_that_is_garbled_is_none(tmp_path: Path, rest: str) -> None:
     (tmp_path / "x.ack").write_text("10 2 0 0\n" + rest)
     assert Cursor.read(tmp_path / "x.ack") is None
+
+
+def test_a_cursor_of_a_full_disk_has_the_runs_read_again(tmp_path: Path) -> None:
+    records = [values("stream_opened", 1), started(2, RUN_A), started(3, RUN_B), ended(4, RUN_A)]
+    (path,) = write_stream(tmp_path / "spool", [*records, ended(5, RUN_B)])
+    read_on(SpoolReader(tmp_path / "spool"), records=4)
+    cursor = path.with_suffix(".ack")
+    line = cursor.read_text().splitlines()[0]
+    cursor.unlink()
+    cursor.symlink_to(line)
+    (end,) = read_on(SpoolReader(tmp_path / "spool"))
+    assert end.fields["request"] == request(RUN_B)

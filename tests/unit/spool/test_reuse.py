@@ -35,14 +35,14 @@ def writer_in(spool: Path) -> SpoolWriter:
 
 
 def write(writer: SpoolWriter, count: int = 1) -> None:
-    code, _, now, *fields = sent(0)
+    code, _, now, fields = sent(0)
     for _ in range(count):
-        writer.write(code, now, tuple(fields))
+        writer.write(code, now, fields)
 
 
 def crowd(spool: Path) -> list[SpoolWriter]:
     """Return writers with one segment each, which fill the spool: none can open its next one."""
-    writers = [writer_in(spool) for _ in range(15)]
+    writers = [writer_in(spool) for _ in range(16)]
     for _ in range(20):
         for writer in writers:
             write(writer)
