@@ -23,10 +23,13 @@ def caller_trace(headers: Mapping[str, Any]) -> tuple[str, str] | None:
     OpenTelemetry, which is asked only if the user's own code has loaded it.
     """
     text = headers.get(TRACEPARENT)
-    if text is not None:
-        given = _read(text)
-        if given is not None:
-            return given
+    if text is not None and type(text) is str and len(text) <= _MAX_LENGTH:
+        match = _TRACEPARENT.fullmatch(text)
+        if match is not None:
+            version, trace_id, span_id, more = match.groups()
+            # Only a later version of the format than 00 may go on after its flags.
+            if trace_id != _NO_TRACE and span_id != _NO_SPAN and not (more and version == "00"):
+                return trace_id, span_id
     if not in_context():
         return None
     api = sys.modules.get("opentelemetry.trace")
@@ -53,11 +56,3 @@ def in_context() -> bool:
         return api is not None and bool(api.get_current())
     except Exception:  # noqa: BLE001 (nor must a broken context)
         return False
-
-
-def _read(text: Any) -> tuple[str, str] | None:
-    match = _TRACEPARENT.fullmatch(text) if type(text) is str and len(text) <= _MAX_LENGTH else None
-    if match is None or match[2] == _NO_TRACE or match[3] == _NO_SPAN:
-        return None
-    # Only a later version of the format than 00 may go on after its flags.
-    return None if match[1] == "00" and match[4] else (match[2], match[3])

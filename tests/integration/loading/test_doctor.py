@@ -65,7 +65,8 @@ def test_what_hurts_is_found_and_ends_with_1(celery: Celery, tmp_path: Path) -> 
     assert told["ok"] is False
     found = {(one["check"], one["severity"]) for one in besides_the_machine(told)}
     assert found == {
-        ("visibility_timeout", "error"),
+        ("visibility_timeout", "error"),  # of the time limit
+        ("visibility_timeout", "warning"),  # of the retry delay, should it retry
         ("endpoint", "error"),
         ("lost_workers", "warning"),
         ("prefetch", "warning"),
