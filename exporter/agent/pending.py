@@ -17,8 +17,9 @@ A list, because a publisher makes one for each message and an object takes sever
 
 _SENT = LAYOUTS["sent"]
 FIELDS = len(_SENT)
-HEADERS, CONTENT_TYPE, CONTENT_ENCODING, ENCODED, BODY_SIZE = map(
-    _SENT.index, ("headers", "content_type", "content_encoding", "body", "body_size")
+HEADERS, CONTENT_TYPE, CONTENT_ENCODING, ENCODED, BODY_SIZE, TASK_RULES = map(
+    _SENT.index,
+    ("headers", "content_type", "content_encoding", "body", "body_size", "task_rules"),
 )
 BODY = FIELDS
 """The object that is published, known by its identity."""

@@ -12,6 +12,7 @@ from celerytrail.exporter.agent.ids import Ids
 from celerytrail.exporter.agent.pending import PendingPublishes
 from celerytrail.exporter.agent.role import Role
 from celerytrail.exporter.agent.shipper_process import ShipperProcess
+from celerytrail.exporter.agent.task_rules import TaskRules
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.writer import SpoolWriter
 
@@ -26,6 +27,7 @@ class Recorder:
         self.ids = Ids()
         self.groups = GroupSpans()
         self.pending = PendingPublishes()
+        self.task_rules = TaskRules()
         self.shipper = ShipperProcess(config, self.guard)
         self.writer = SpoolWriter(
             config.spool_dir,

@@ -13,6 +13,7 @@ from celerytrail.exporter.key_files import KeyFileError, read_psk, read_public_k
 from celerytrail.exporter.sealed import KEY_BYTES, SealedError, wrap_data_key
 from celerytrail.exporter.shipper.data_keys import SealingKeys
 from celerytrail.exporter.shipper.errors import ConfigError
+from celerytrail.exporter.shipper.flags import flag
 from celerytrail.exporter.shipper.otlp_settings import LOGS, TRACES, Endpoint, endpoint_of
 from celerytrail.exporter.shipper.payload import DEFAULT_BODY_BYTES, MAX_CONTAINER_BYTES
 from celerytrail.exporter.shipper.redaction import Rules
@@ -22,8 +23,6 @@ from celerytrail.exporter.spool.errors import SpoolDirectoryError
 
 DEFAULT_DRAIN_SECONDS = 10.0
 DEFAULT_REJECTED_BYTES = 64 * 1024 * 1024
-_FLAGS = {"": False, "0": False, "false": False, "no": False, "off": False}
-_FLAGS |= {"1": True, "true": True, "yes": True, "on": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class ShipperConfig:
                 most=1 << 40,
                 cut=MAX_CONTAINER_BYTES,
             ),
-            arguments_on_spans=_flag(env, "CELERYTRAIL_ARGS_ON_SPANS"),
+            arguments_on_spans=flag(env, "CELERYTRAIL_ARGS_ON_SPANS"),
             drain_seconds=_seconds(env, "CELERYTRAIL_DRAIN_SECONDS", DEFAULT_DRAIN_SECONDS),
             rejected_bytes=_bytes(
                 env, "CELERYTRAIL_REJECTED_MAX_BYTES", DEFAULT_REJECTED_BYTES, most=1 << 60
@@ -168,10 +167,3 @@ def _bytes(
     if not (text.isascii() and text.isdigit()) or int(text) > most:
         raise ConfigError(f"{name}={text!r}: give a number of bytes from 0 to {most}")
     return int(text) if cut is None else min(int(text), cut)
-
-
-def _flag(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name, "").strip().lower()
-    if text not in _FLAGS:
-        raise ConfigError(f"{name}={text!r}: give 1 or 0")
-    return _FLAGS[text]

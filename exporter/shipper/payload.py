@@ -21,6 +21,7 @@ from celerytrail.exporter.shipper.identity import Identity
 from celerytrail.exporter.shipper.json_text import with_text_keys
 from celerytrail.exporter.shipper.otlp_bytes import LOG, constant_text, field, integer, text, true
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
+from celerytrail.exporter.shipper.task_rules import EVERYTHING, TaskRule
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import SegmentHeader
 
@@ -99,23 +100,38 @@ class PayloadBuilder:
         withheld: str | None = None
         step = record.step.name
         # The message was shown when it was sent; a reception shows it only if that was not seen.
+        rule = self._redactor.tasks.of_record(
+            _text(identity.facts.get("task")), fields.get("task_rules")
+        )
+        redactor = self._redactor.of_rule(rule)
         if step in _MESSAGE_STEPS and (step != "received" or identity.derived):
             body = fields.get("body")
             looked_at: RedactedBody | None = None
-            if isinstance(body, bytes) and fields.get("content_type") in _JSON:
-                looked_at = self._redactor.body(body, _text(identity.facts.get("task")))
-            shown += self._arguments(identity, looked_at)
+            if (
+                isinstance(body, bytes)
+                and fields.get("content_type") in _JSON
+                and rule is not EVERYTHING
+            ):
+                looked_at = redactor.body(body, rule)
+            shown += _arguments(redactor, rule, identity, looked_at)
             container, withheld = self._body(
-                header, deployment, record, identity, looked_at, sealing
+                header, deployment, record, identity, redactor, looked_at, sealing
             )
         elif step == "unknown" and identity.derived:
-            shown += self._arguments(identity, None)
+            shown += _arguments(redactor, rule, identity, None)
         for kind in ("exception", "traceback"):
             value = fields.get(kind)
             if value is not None:
-                shown.append((kind, self._redactor.text(_decoded(value))))
+                shown.append(
+                    (kind, redactor.hidden() if rule.exception else redactor.text(_decoded(value)))
+                )
         if fields.get("result") is not None:
-            shown.append(("result", self._result(fields["result"])))
+            shown.append(
+                (
+                    "result",
+                    redactor.hidden() if rule.result else _result(redactor, fields["result"]),
+                )
+            )
         if not shown and container is None:
             return Payload((), withheld) if withheld else _NOTHING
         maker = _ItemMaker(header, record, identity, task_id)
@@ -124,39 +140,13 @@ class PayloadBuilder:
             items.append(maker.item("body", container, None))
         return Payload(tuple(items), withheld)
 
-    def _arguments(
-        self, identity: Identity, body: RedactedBody | None
-    ) -> Iterator[tuple[str, Redacted]]:
-        facts = identity.facts
-        if body is not None:
-            yield "args", body.args
-            yield "kwargs", body.kwargs
-        else:
-            task = _text(facts.get("task"))
-            for kind, name in (("args", "argsrepr"), ("kwargs", "kwargsrepr")):
-                value = facts.get(name)
-                if value is not None:
-                    yield (
-                        kind,
-                        self._redactor.argument_text(
-                            _decoded(value), task, positional=kind == "args"
-                        ),
-                    )
-        stamps = facts.get("stamps")
-        if stamps:
-            yield "stamps", self._redactor.value(with_text_keys(stamps))
-
-    def _result(self, value: Any) -> Redacted:
-        return self._redactor.value(
-            _decoded(value) if isinstance(value, bytes) else with_text_keys(value)
-        )
-
     def _body(
         self,
         header: SegmentHeader,
         deployment: str,
         record: Record,
         identity: Identity,
+        redactor: Redactor,
         looked_at: RedactedBody | None,
         sealing: Sealing | None,
     ) -> tuple[bytes | None, str | None]:
@@ -180,7 +170,7 @@ class PayloadBuilder:
         else:
             if looked_at is None:
                 return None, "unexamined"
-            if looked_at.changed or self._redactor.holds_secrets(message.headers):
+            if looked_at.changed or redactor.holds_secrets(message.headers):
                 return None, "redacted"
             container = keep_plain(message)
         if len(container) > MAX_CONTAINER_BYTES:
@@ -237,6 +227,28 @@ class _ItemMaker:
             None if redacted is None else body,
             b"".join((log_record.SerializeToString(), _EVENT_NAME, *attributes)),
         )
+
+
+def _arguments(
+    redactor: Redactor, rule: TaskRule, identity: Identity, body: RedactedBody | None
+) -> Iterator[tuple[str, Redacted]]:
+    facts = identity.facts
+    if body is not None:
+        yield "args", body.args
+        yield "kwargs", body.kwargs
+    else:
+        for kind, name in (("args", "argsrepr"), ("kwargs", "kwargsrepr")):
+            value = facts.get(name)
+            if value is not None:
+                text = _decoded(value)
+                yield kind, redactor.argument_text(text, rule, positional=kind == "args")
+    stamps = facts.get("stamps")
+    if stamps:
+        yield "stamps", redactor.value(with_text_keys(stamps))
+
+
+def _result(redactor: Redactor, value: Any) -> Redacted:
+    return redactor.value(_decoded(value) if isinstance(value, bytes) else with_text_keys(value))
 
 
 def _message(fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes) -> Message:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from celerytrail.exporter.shipper.json_text import CUT, dump, dump_bounded
 from celerytrail.exporter.shipper.secret_values import (
+    EMAIL,
     MARK,
     MAY_BE_CARD,
     SECRET_VALUES,
@@ -23,6 +24,13 @@ from celerytrail.exporter.shipper.secret_values import (
 )
 from celerytrail.exporter.shipper.sensitive_names import SensitiveNames
 from celerytrail.exporter.shipper.sensitive_text import SensitiveText
+from celerytrail.exporter.shipper.task_rules import (
+    EVERYTHING,
+    NOTHING,
+    TaskRule,
+    TaskRules,
+    TaskSetting,
+)
 
 MAX_DEPTH = 100
 MAX_PARSED_BYTES = 1024 * 1024
@@ -41,6 +49,7 @@ _NAMED = frozenset(("value", "val", "content", "contents", "data", "default"))
 
 _NAME = re.compile(r"-{0,2}\w[\w.\-]*[:=]?")
 _LONGEST_NAME = 64
+_MAX_OF_NAMES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +57,14 @@ class Rules:
     """What settings add to the defaults.
 
     ``names`` are further names of secrets, ``patterns`` regular expressions whose matches are
-    hidden, ``positions`` the indexes of positional arguments that are hidden, by task name.
+    hidden, ``tasks`` what is hidden of single tasks. ``emails`` hides mail addresses too, and
     ``shown_bytes`` bounds each item.
     """
 
     names: tuple[str, ...] = ()
     patterns: tuple[re.Pattern[str], ...] = ()
-    positions: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    tasks: tuple[TaskSetting, ...] = ()
+    emails: bool = False
     shown_bytes: int = DEFAULT_SHOWN_BYTES
 
 
@@ -82,12 +92,19 @@ class Redactor:
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
         self._names = SensitiveNames(self.rules.names)
-        self._text = SensitiveText(self._names, self.rules.patterns)
+        self.tasks = TaskRules(self.rules.tasks, self._names)
+        self._of_names: dict[tuple[str, ...], Redactor] = {}
+        values = (*SECRET_VALUES, EMAIL) if self.rules.emails else SECRET_VALUES
+        self._text = SensitiveText(self._names, self.rules.patterns, values)
         self._whole = tuple(sorted(self._names.whole))
-        self._literals = tuple(literal for secret in SECRET_VALUES for literal in secret.literals)
+        self._literals = tuple(literal for secret in values for literal in secret.literals)
 
-    def body(self, body: bytes, task: str | None) -> RedactedBody | None:
-        """Redact the arguments in a JSON message body of Celery's protocol 1 or 2.
+    def of_rule(self, rule: TaskRule) -> Redactor:
+        """Return the redactor for what belongs to a task: with its names, if it has some."""
+        return self._with_names(rule.names) if rule.names else self
+
+    def body(self, body: bytes, rule: TaskRule = NOTHING) -> RedactedBody | None:
+        """Redact the arguments in a JSON message body of Celery's protocol 1 or 2, by a task's rule.
 
         Returns None for what is no such body, is too large or nested too deep to be looked through.
         """
@@ -98,13 +115,19 @@ class Redactor:
             args, kwargs = _arguments(value)
             if args is None:
                 return None
-            if self._is_clean(body) and not self.rules.positions:
+            if (
+                not rule.hides_positions
+                and self._is_clean(body)
+                and not (self.tasks.any_arguments and b'"task"' in body)
+            ):
                 return RedactedBody(self._bounded(args), self._bounded(kwargs), False)
             if isinstance(value, dict):
                 hidden = self._hide(value, 0)
+                if not isinstance(value.get("task"), str):
+                    hidden["args"] = _without_positions(hidden["args"], rule)
                 shown_args, shown_kwargs = hidden["args"], hidden["kwargs"]
             else:
-                shown_args = self._positions(self._hide(args, 0), task)
+                shown_args = _without_positions(self._hide(args, 0), rule)
                 shown_kwargs = self._hide(kwargs, 0)
                 hidden = [shown_args, shown_kwargs, *self._hide(value[2:], 0)]
             return RedactedBody(
@@ -137,15 +160,30 @@ class Redactor:
         """Return text with what is secret hidden in it, as text."""
         return self._text.hide(text)
 
-    def argument_text(self, text: str, task: str | None, *, positional: bool) -> Redacted:
+    def argument_text(self, text: str, rule: TaskRule, *, positional: bool) -> Redacted:
         """Redact Celery's repr of the arguments and give it as a JSON string.
 
         Where single positional arguments of this task are to be hidden, all of the repr is: it is
         text, in which they cannot be told apart for certain.
         """
-        if positional and self.rules.positions.get(task or ""):
-            return self._bounded(MARK, True)
+        if (positional and rule.hides_positions) or rule is EVERYTHING:
+            return self.hidden()
         return self.text(text)
+
+    def hidden(self) -> Redacted:
+        """Return what stands for an item of which nothing is shown."""
+        return Redacted(dump(MARK), True, False)
+
+    def _with_names(self, names: tuple[str, ...]) -> Redactor:
+        names = (*self.rules.names, *names)
+        known = self._of_names.get(names)
+        if known is None:
+            if len(self._of_names) >= _MAX_OF_NAMES:
+                self._of_names.clear()
+            known = Redactor(replace(self.rules, names=names))
+            known.tasks, known._of_names = self.tasks, self._of_names
+            self._of_names[names] = known
+        return known
 
     def _bounded(self, value: Any, changed: bool = False) -> Redacted:
         try:
@@ -226,10 +264,35 @@ class Redactor:
             while shown in hidden:
                 shown = f"{shown}+"
             hidden[shown] = _marked(item) if secret else self._hide(item, depth + 1)
-        task, args = value.get("task"), hidden.get("args")
-        if isinstance(task, str) and isinstance(args, list):
-            hidden["args"] = self._positions(args, task)  # a signature inside a chain or chord
+        task = value.get("task")
+        if isinstance(task, str):
+            self._hide_signature(task, value, hidden, depth)
+        elif isinstance(task, dict) and isinstance(hidden.get("it"), list):
+            # What celery.map and celery.starmap run, and the arguments for each time.
+            rule = self.tasks.of(_text(task.get("task")))
+            if rule.hides_positions:
+                hidden["it"] = [
+                    _without_positions(item, rule) if isinstance(item, list) else MARK
+                    for item in hidden["it"]
+                ]
         return hidden
+
+    def _hide_signature(
+        self, task: str, value: dict[Any, Any], hidden: dict[Any, Any], depth: int
+    ) -> None:
+        """Hide what the rule of its task says in a signature, inside of a chain or chord."""
+        rule = self.tasks.of(task)
+        if not rule.hides_arguments:
+            return
+        if rule.names:
+            own = self._with_names(rule.names)
+            for part in ("args", "kwargs"):
+                if isinstance(value.get(part), (list, tuple, dict)):
+                    hidden[part] = own._hide(value[part], depth + 1)
+        if isinstance(hidden.get("args"), list):
+            # What the task before returns is put in front, unless the signature is immutable.
+            shift = 1 if "options" in value and not value.get("immutable") else 0
+            hidden["args"] = _without_positions(hidden["args"], rule, shift)
 
     def _hide_array(self, value: Iterable[Any], depth: int) -> list[Any]:
         hidden: list[Any] = []
@@ -249,11 +312,16 @@ class Redactor:
             )
         return hidden
 
-    def _positions(self, args: Any, task: str | None) -> Any:
-        positions = self.rules.positions.get(task or "")
-        if not positions or not isinstance(args, list):
-            return args
-        return [MARK if index in positions else item for index, item in enumerate(args)]
+
+def _without_positions(args: list[Any], rule: TaskRule, shift: int = 0) -> list[Any]:
+    return [
+        _marked(item) if rule.hides(index) or (shift and rule.hides(index + shift)) else item
+        for index, item in enumerate(args)
+    ]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _plain(value: Any) -> Any:

@@ -110,16 +110,68 @@ SECRET_VALUES: tuple[SecretValue, ...] = (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         re.compile(r"(?:gh[pousr]_|github_pat_)\w{16,}"),
     ),
-    SecretValue("GitLab token", ("glpat-",), re.compile(r"glpat-[\w\-]{16,}")),
     SecretValue(
-        "Stripe key",
-        ("k_live_", "k_test_", "whsec_"),
-        re.compile(r"(?:[a-z]k_(?:live|test)_|whsec_)\w{8,}"),
+        "GitLab token",
+        ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glsoat-"),
+        re.compile(r"gl(?:pat|dt|rt|cbt|ptt|ft|soat)-[\w\-.]{16,}"),
     ),
-    SecretValue("Slack token", ("xox",), re.compile(r"xox[a-z]-[\w\-]{8,}")),
+    SecretValue(
+        "payment key",
+        ("k_live_", "k_test_", "whsec_", "sq0", "rzp_"),
+        re.compile(
+            r"(?:[a-z]k_(?:live|test)_|whsec_)\w{8,}|sq0[a-z]{3}-[\w\-]{20,}|rzp_(?:live|test)_\w{10,}"
+        ),
+    ),
+    SecretValue("Slack token", ("xox", "xapp-"), re.compile(r"(?:xox[a-z]-|xapp-)[\w\-]{8,}")),
+    SecretValue(
+        "webhook of a chat",
+        ("/services/T", "/webhooks/"),
+        re.compile(r"(/services/T\w+/B\w+/|/api/webhooks/\d+/)[\w\-]{16,}"),
+        _keep_first_group,
+    ),
     SecretValue("sk- key", ("sk-",), re.compile(r"\bsk-[\w\-]{16,}")),
     SecretValue("SendGrid key", ("SG.",), re.compile(r"SG\.[\w\-]{10,}\.[\w\-]{10,}")),
-    SecretValue("package registry token", ("pypi-", "npm_"), re.compile(r"(?:pypi-|npm_)[\w\-]{20,}")),
+    SecretValue(
+        "mail service key",
+        ("key-", "-us"),
+        re.compile(r"\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
+    ),
+    SecretValue("Twilio key", ("SK",), re.compile(r"\bSK[0-9a-f]{32}\b")),
+    SecretValue("Telegram bot token", (":AA",), re.compile(r"\b[0-9]{8,10}:AA[\w\-]{33}")),
+    SecretValue(
+        "package registry token",
+        ("pypi-", "npm_", "dckr_", "rubygems_"),
+        re.compile(r"(?:pypi-|npm_|dckr_[a-z]{3}_|rubygems_)[\w\-]{20,}"),
+    ),
+    SecretValue(
+        "Azure client secret",
+        ("Q~",),
+        re.compile(r"(?<![\w~.\-])[\w~.\-]{3}[0-9]Q~[\w~.\-]{31,34}(?![\w~.\-])"),
+    ),
+    SecretValue(
+        "signature of a URL",
+        ("sig=", "ignature="),
+        re.compile(r"((?:\b[Ss]ig|[Ss]ignature)=)[\w%+/=\-]{16,}"),
+        _keep_first_group,
+    ),
+    SecretValue(
+        "platform token",
+        ("hvs.", "hvb.", "dapi", "_v1_", "shp", "hf_", "glsa_", "ATATT", "tskey-", "AGE-SECRET-"),
+        re.compile(
+            r"(?:hv[sb]\.|\bdapi(?=[0-9a-f]{32})|do[opr]_v1_|shp(?:at|ca|pa|ss)_|\bhf_|glsa_|ATATT|tskey-"
+            r"|AGE-SECRET-KEY-)[\w\-.=]{20,}"
+        ),
+    ),
+    SecretValue(
+        "password with quotes in a URL",
+        ("://",),
+        # A quote is part of it where what follows could not come after a string that has ended.
+        re.compile(
+            r"(://)[^\s/?#@'\"<>:]{0,64}:"
+            r"(?:[^\s'\"<>]|['\"<>](?![\s,;:&|)\]}<>'\"])){1,256}@(?=[\w.\-\[])"
+        ),
+        lambda match: f"{match[1]}{MARK}@",
+    ),
     SecretValue(
         "user and password of a URL",
         ("://",),
@@ -128,6 +180,13 @@ SECRET_VALUES: tuple[SecretValue, ...] = (
     ),
 )  # fmt: skip
 """The makes of secret that are always looked for; settings add patterns to them."""
+
+EMAIL = SecretValue(
+    "mail address",
+    ("@",),
+    re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@(?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24}\b"),
+)
+"""Hidden only where a setting says so: most addresses are what one searches for."""
 
 SHORTEST_CARD = 12
 MAY_BE_CARD = re.compile(r"[0-9](?:[ .\-]?[0-9]){11}")

@@ -46,6 +46,11 @@ class SensitiveNames:
         """Terms that must be a word of the name, in lower case."""
         self._known: dict[str, bool] = {}
 
+    def with_terms(self, terms: Iterable[str]) -> SensitiveNames:
+        """Return these names with further terms; themselves where there are none."""
+        more = tuple(terms)
+        return SensitiveNames((*self.terms, *more)) if more else self
+
     def __contains__(self, name: object) -> bool:
         """Tell whether a value under this name has to be hidden; False for what is not text."""
         if not isinstance(name, str):

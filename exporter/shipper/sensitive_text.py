@@ -16,6 +16,7 @@ from celerytrail.exporter.shipper.secret_values import (
     MARK,
     MAY_BE_CARD,
     SECRET_VALUES,
+    SecretValue,
     hide_card_numbers,
 )
 from celerytrail.exporter.shipper.sensitive_names import (
@@ -56,6 +57,24 @@ _BLOCK_HEAD = re.compile(
 )
 _INDENT = re.compile(r"(?:[ \t]|- )*")
 _LINE = re.compile(r"(?P<indent>[ \t]*)(?P<text>[^\n]*)(?:\n|\Z)")
+# A value alone on the line below its name, no deeper than it: one word, and no other field.
+_LINE_BELOW = re.compile(
+    r"[ \t]{0,40}(?:(?:\r?\n[ \t]{0,40}){1,3}|(?:\\+r)?(?:\\+n){1,3})"
+    r"(?![\w.\- ]{1,80}[:=]\s*[^\s=]|[\w.\-]{1,80}:(?:\s|\\+[rn]|\Z)|File\b|\w{1,80}\()"
+    r"(?P<value>(?:[^\s\"'`\\]|\\(?![rnt\\\"'`])){1,500})[ \t]{0,40}(?=\r?\n|\\+[rn]|[\"'`]|\Z)"
+)
+_CONTINUED = re.compile(r"\r?\n(?P<indent>[ \t]+)(?P<text>[^\r\n]*)")
+_OTHER_FIELD = re.compile(r"- |[\w.\-\"']{1,80}[ \t]?(?::(?:\s|\Z)|=)|File \"|\^|~")
+_TARGETS_BEFORE = re.compile(
+    r"(?:\A|\n|\\n|;)[ \t]*[(\[]?(?:\*?[\w.]{1,80}[ \t]*,[ \t]*){1,20}\*?[\w.]{0,80}\Z"
+)
+_TARGETS_AFTER = re.compile(
+    r"(?:[ \t]*,[ \t]*\*?[\w.]{1,80}){0,20}[ \t]*,?[)\]]?[ \t]*=(?!=)[ \t]*"
+)
+_ASSIGNED = re.compile(
+    r"(?:\A|\n|\\n|;)[ \t]*[(\[]?(?:\*?[\w.]{1,80}[ \t]*,[ \t]*){0,20}[\w.]{0,80}\Z"
+)
+_END_OF_SOURCE = re.compile(r"\r?\n|\\+[rn]")
 _OPENED = re.compile(r"[\[({]")
 _BRACKET = re.compile(r"[\[\](){}\"'\\]")
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
@@ -66,9 +85,13 @@ class SensitiveText:
     """Hides what is secret in a string; built once from the names and patterns in force."""
 
     def __init__(
-        self, names: SensitiveNames, extra_patterns: Iterable[re.Pattern[str]] = ()
+        self,
+        names: SensitiveNames,
+        extra_patterns: Iterable[re.Pattern[str]] = (),
+        values: Iterable[SecretValue] = SECRET_VALUES,
     ) -> None:
         self._names = names
+        self._values = tuple(values)
         self._extra = tuple(extra_patterns)
         spellings = dict.fromkeys(
             spelling
@@ -83,7 +106,7 @@ class SensitiveText:
         """Return the text with ``[redacted]`` in the place of every secret found in it."""
         if len(text) < 6 and not self._extra:
             return text  # too short for a name, a sign and a value
-        for secret in SECRET_VALUES:
+        for secret in self._values:
             for literal in secret.literals:
                 if literal in text:
                     text = secret.pattern.sub(secret.replace, text)
@@ -128,6 +151,9 @@ class SensitiveText:
         after = _AFTER_NAME.match(text, end)
         if after is None:  # the pattern matches the empty string; this is for the type checker
             return None
+        assigned = _assigned_with_others(text, start, end)
+        if assigned is not None:
+            return assigned
         sign, value = after["sign"], after.end()
         if sign is None:
             if not name.startswith("--") or not after["gap"]:
@@ -139,6 +165,11 @@ class SensitiveText:
             return None
         block = _block(text, start, after.end("sign")) if sign not in (None, ",") else None
         found = self._expression(text, value, after, name)
+        if found is None and block is None and sign not in (None, ","):
+            below = _LINE_BELOW.match(text, after.end("sign"))
+            return None if below is None else below.span("value")
+        if found is not None and sign == ":" and found[0] == value:
+            found = value, _end_of_plain(text, start, found[1])
         if block is not None and (
             found is None or text[found[1] : max(found[1], block[1])].strip("\"'`\\")
         ):
@@ -221,6 +252,40 @@ def _block(text: str, name: int, start: int) -> tuple[int, int] | None:
     if end < 0:
         return None
     return (head.start("head") if head["head"] else first), end
+
+
+def _assigned_with_others(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return where the values lie of ``user, password = "ann", "abc"``: which is whose is not told."""
+    signed = _TARGETS_AFTER.match(text, end)
+    if signed is None or signed.end() >= len(text):
+        return None
+    before = text[max(0, start - 400) : start]
+    alone = "," not in signed[0]
+    if (_TARGETS_BEFORE if alone else _ASSIGNED).search(before) is None:
+        return None
+    line = _END_OF_SOURCE.search(text, signed.end())
+    stop = line.start() if line else len(text)
+    opened = _OPENED.search(text, signed.end(), stop)
+    if opened is not None:
+        stop = max(stop, _end_of_bracket(text, opened.start()))
+    return (signed.end(), stop) if stop > signed.end() else None
+
+
+def _end_of_plain(text: str, name: int, end: int) -> int:
+    """Return where a plain value of YAML ends: lines below that are deeper than its name go on.
+
+    Only where the name begins its line, and not over what looks like another field.
+    """
+    line = text.rfind("\n", 0, name) + 1
+    indent = _INDENT.match(text, line, name)
+    depth = indent.end() - line if indent else 0
+    if text[line + depth : name].strip("\"'"):
+        return end
+    while (more := _CONTINUED.match(text, end)) is not None:
+        if len(more["indent"]) <= depth or _OTHER_FIELD.match(more["text"]):
+            break
+        end = more.end()
+    return end
 
 
 def _end_of_operations(text: str, position: int) -> int:

@@ -69,6 +69,7 @@ _END = (
     "exception",
     "traceback",
     "result",
+    "task_rules",
     "trail",
     "request",
 )
@@ -78,19 +79,22 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # trail is the text of the message header, headers are values as above; linked_run_id is
         # the run before (retry, replace). body is None when it is over the size bound, and
         # body_size says then how large it was.
+        # task_rules is what the task says of itself, see agent/task_rules.py: a text, a tuple of
+        # texts where the message names several tasks, None where this process does not know it.
         "sent": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",
-            "linked_run_id", "body_size",
+            "linked_run_id", "body_size", "task_rules",
         ),
         "send_failed": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",
             "linked_run_id", "exception_class", "exception", "body_size",
+            "task_rules",
         ),
         # body is there only when the message came without a trail.
         "received": ("trail", "headers", "exchange", "routing_key", "priority", "redelivered",
-                     "content_type", "content_encoding", "body", "body_size"),
+                     "content_type", "content_encoding", "body", "body_size", "task_rules"),
         "started": _RUN,
         "succeeded": _END,
         "failed": _END,

@@ -16,12 +16,14 @@ from celerytrail.exporter.agent.values import (
 )
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.plain import text_of
+from celerytrail.exporter.spool.record import REQUEST
 from celerytrail.exporter.spool.trail import TRAIL_HEADER, TRAIL_PREFIX
 
 _RECEIVED = STEP_BY_NAME["received"].code
 _FAILED = STEP_BY_NAME["failed"].code
 _RETRIED = STEP_BY_NAME["retried"].code
 _REPORTED = "_celerytrail_reported"
+_TASK = REQUEST.index("task")
 
 
 class MainProcessHandlers:
@@ -32,6 +34,7 @@ class MainProcessHandlers:
         self._write = recorder.write
         self._caught = recorder.guard.caught
         self._max_body = recorder.config.max_body_bytes
+        self._rules = recorder.task_rules
         # Celery's own table has lost the request by the time its end is reported.
         self._requests: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
@@ -60,6 +63,7 @@ class MainProcessHandlers:
                     request.content_encoding,
                     body,
                     size,
+                    self._rules.of_name(headers.get("task")),
                 ),
             )
             shipper = self._recorder.shipper
@@ -117,13 +121,15 @@ class MainProcessHandlers:
                 known = {"id": task_id, "task": sender.name}
             trail = _trail_of(known)
             values = request_values_of_message(known, known.get("delivery_info"))
-        self._write(_FAILED, time_ns(), (None, None, None, *failure, None, trail, values))
+        rules = self._rules.of_task(sender) or self._rules.of_name(values[_TASK])
+        self._write(_FAILED, time_ns(), (None, None, None, *failure, None, rules, trail, values))
 
     def retried(self, request: Any, failure: tuple[Any, Any, Any]) -> None:
         """Record a task that the main process gave back to be run again."""
         trail = _trail_of(request.__dict__)
         values = request_values(request)
-        self._write(_RETRIED, time_ns(), (None, None, None, *failure, None, trail, values))
+        rules = self._rules.of_name(values[_TASK])
+        self._write(_RETRIED, time_ns(), (None, None, None, *failure, None, rules, trail, values))
 
 
 def _trail_of(headers: Any) -> str | None:

@@ -18,6 +18,7 @@ from celerytrail.exporter.agent.pending import (
     FIELDS,
     HEADERS,
     MAX_PENDING,
+    TASK_RULES,
     Pending,
 )
 from celerytrail.exporter.agent.recorder import Recorder
@@ -42,6 +43,7 @@ class PublishHandlers:
         self._pending = recorder.pending
         self._entries = recorder.pending.entries
         self._shipper = recorder.shipper
+        self._rules = recorder.task_rules.of_message
         self._caught = recorder.guard.caught
         self._pop_pair = recorder.ids.pop_pair
         self._pair = recorder.ids.pair
@@ -97,7 +99,7 @@ class PublishHandlers:
                 [
                     trail, None, now, exchange, routing_key, of_property("priority"),
                     of_property("reply_to"), None, None, None, chord_body_id, linked_run_id, None,
-                    body, facts, None, 0,
+                    None, body, facts, None, 0,
                 ]
             )  # fmt: skip
             if len(self._entries) > MAX_PENDING:
@@ -120,12 +122,13 @@ class PublishHandlers:
             entry = self._entries.pop(id(body), None)
             if entry is None or entry[BODY] is not body:
                 return
-            now = time_ns()
+            now, facts = time_ns(), entry[FACTS]
             if entry[CONTENT_TYPE] == _JSON:
                 # The shipper shows the arguments out of the body.
-                entry[HEADERS] = header_values_without_reprs(entry[FACTS])
+                entry[HEADERS] = header_values_without_reprs(facts)
             else:
-                entry[HEADERS] = header_values(entry[FACTS])
+                entry[HEADERS] = header_values(facts)
+            entry[TASK_RULES] = self._rules(facts.get("task"), body)
             self._write(_SENT, now, entry[:FIELDS])
             if now >= self._shipper.next_check and self._recorder.role.kind != CHILD:
                 self._shipper.ensure(now)
@@ -135,11 +138,12 @@ class PublishHandlers:
     def failed(self, entry: Pending) -> None:
         """Record a publish that raised. It does not raise itself."""
         try:
-            entry[HEADERS] = header_values(entry[FACTS])
-            error = entry[ERROR]
+            facts, error = entry[FACTS], entry[ERROR]
+            entry[HEADERS] = header_values(facts)
+            entry[TASK_RULES] = self._rules(facts.get("task"), entry[BODY])
             what = (class_name(error), message(error)) if error is not None else (None, None)
-            *common, size = entry[:FIELDS]
-            self._write(_SEND_FAILED, time_ns(), (*common, *what, size))
+            *common, size, rules = entry[:FIELDS]
+            self._write(_SEND_FAILED, time_ns(), (*common, *what, size, rules))
         except Exception as exc:  # noqa: BLE001 (never into a publisher)
             self._caught("send_failed", exc)
 

@@ -51,6 +51,7 @@ class RunHandlers:
         self._writer = recorder.writer
         self._write = recorder.write
         self._span_id = recorder.ids.span_id
+        self._rules = recorder.task_rules.of_task
         self._caught = recorder.guard.caught
         self._capture_result = recorder.config.capture_result
         self._main_process = main_process
@@ -114,9 +115,9 @@ class RunHandlers:
             began, took = run[START_NS], clock - run[CLOCK_NS]
             fields: tuple[Any, ...] = (run[RUN_ID], began, took)
             if code != _SUCCEEDED:
-                fields += (*(run[EXCEPTION] or _failure_of(retval)), None)
+                fields += (*(run[EXCEPTION] or _failure_of(retval)), None, self._rules(task))
             elif self._capture_result:
-                fields += (*_NOTHING, result_value(retval))
+                fields += (*_NOTHING, result_value(retval), self._rules(task))
             if not run[SEGMENT] or run[SEGMENT] != self._writer.segment:
                 # Where the start is in the same segment, the reader has it at hand.
                 fields = (*fields, *_UP_TO_TRAIL[len(fields) :], run[TRAIL], run[REQUEST])
@@ -143,11 +144,9 @@ class RunHandlers:
                 run[EXCEPTION] = failure
             elif last is not None and last[REQUEST][_ID] == task_id:
                 # after_return raised: up to Celery 5.5 the result becomes a failure after the end.
-                self._write(
-                    _FAILED,
-                    time_ns(),
-                    (None, None, None, *failure, None, last[TRAIL], last[REQUEST]),
-                )
+                rules = self._rules(sender)
+                end = (None, None, None, *failure, None, rules, last[TRAIL], last[REQUEST])
+                self._write(_FAILED, time_ns(), end)
             else:
                 self._main_process.failed(sender, task_id, failure)
         except Exception as exc:  # noqa: BLE001 (never into a task)

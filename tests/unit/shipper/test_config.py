@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from celerytrail.exporter.agent import config as agent_config
 from celerytrail.exporter.key_files import PSK_FILE, PUBLIC_FILE, generate
 from celerytrail.exporter.shipper.config import ShipperConfig
 from celerytrail.exporter.shipper.errors import ConfigError
+from celerytrail.exporter.shipper.task_rules import TaskSetting
 
 URL = {"CELERYTRAIL_ENDPOINT": "http://sink:4318", "CELERYTRAIL_SPOOL_DIR": "/spool"}
 
@@ -96,6 +98,7 @@ def test_headers_meant_for_another_receiver_are_not_sent_to_ours() -> None:
         ("CELERYTRAIL_REDACT_ARGS", "task:x"),
         ("CELERYTRAIL_REDACT_ARGS", ":1"),
         ("CELERYTRAIL_REDACTION", "/nowhere.json"),
+        ("CELERYTRAIL_REDACT_EMAIL", "perhaps"),
         ("CELERYTRAIL_MAX_SHOWN_BYTES", "10"),
         ("CELERYTRAIL_SEAL_PSK_FILE", "/x"),
         ("CELERYTRAIL_SEAL_PUBLIC_KEY_FILE", "/x"),
@@ -228,19 +231,72 @@ def test_keys_and_ledger(tmp_path: Path) -> None:
 
 def test_redaction_settings_add_up(tmp_path: Path) -> None:
     file = tmp_path / "redaction.json"
-    file.write_text(json.dumps({"keys": ["c"], "patterns": ["Z+"], "args": {"t": [1]}}))
+    tasks = {"shop.*": {"args": [3], "keys": [" pin "], "result": True}, "u": {"exception": True}}
+    file.write_text(
+        json.dumps({"keys": ["c"], "patterns": ["Z+"], "args": {"t": [1]}, "tasks": tasks})
+    )
     rules = config(
         CELERYTRAIL_REDACT_KEYS="a, b",
         CELERYTRAIL_REDACT_PATTERNS="X+\nY+",
         CELERYTRAIL_REDACT_ARGS="t:0,2; u:5",
         CELERYTRAIL_REDACTION=str(file),
+        CELERYTRAIL_REDACT_EMAIL="1",
         CELERYTRAIL_MAX_SHOWN_BYTES="1000",
     ).rules
     assert rules.names == ("a", "b", "c")
     assert [p.pattern for p in rules.patterns] == ["X+", "Y+", "Z+"]
-    assert rules.positions == {"t": {0, 1, 2}, "u": {5}}
+    assert rules.tasks == (
+        TaskSetting("t", frozenset({0, 2})),
+        TaskSetting("u", frozenset({5})),
+        TaskSetting("t", frozenset({1})),
+        TaskSetting("shop.*", frozenset({3}), ("pin",), result=True),
+        TaskSetting("u", exception=True),
+    )
+    assert rules.emails
     assert rules.shown_bytes == 1000
-    for wrong in ("[]", '{"other": 1}', '{"args": {"t": ["x"]}}', "{"):
-        file.write_text(wrong)
-        with pytest.raises(ConfigError, match="CELERYTRAIL_REDACTION="):
-            config(CELERYTRAIL_REDACTION=str(file))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "entry"),
+    [
+        ("[]", "give an object"),
+        ('{"other": 1}', "give an object"),
+        ('{"args": {"t": ["x"]}}', "args of 't'"),
+        ('{"args": []}', "args"),
+        ("{", "JSON"),
+        ('{"keys": [1]}', "keys"),
+        ('{"patterns": ["a", 2]}', "patterns"),
+        ('{"tasks": []}', "tasks"),
+        ('{"tasks": {"t": []}}', "tasks, entry 't'"),
+        ('{"tasks": {"t": {"arg": [0]}}}', "tasks, entry 't'"),
+        ('{"tasks": {"t": {"args": [-1]}}}', "tasks, entry 't': args"),
+        ('{"tasks": {"t": {"args": [true]}}}', "tasks, entry 't': args"),
+        ('{"tasks": {"t": {"keys": "pin"}}}', "tasks, entry 't': keys"),
+        ('{"tasks": {"t": {"result": 1}}}', "tasks, entry 't': result"),
+        ('{"patterns": ["X+", "(?P<hunter2"]}', "pattern 2"),
+        ('{"patterns": ["(hunter2)*"]}', "pattern 1"),
+    ],
+)
+def test_a_bad_file_of_redaction_rules_is_named_with_its_entry(
+    tmp_path: Path, wrong: str, entry: str
+) -> None:
+    file = tmp_path / "redaction.json"
+    file.write_text(wrong)
+    with pytest.raises(ConfigError, match="CELERYTRAIL_REDACTION=") as caught:
+        config(CELERYTRAIL_REDACTION=str(file))
+    assert entry in str(caught.value)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(hunter2", "(?P=hunter2)", "(?P<hunter2>a)(?P<hunter2>b)", "hunter2[z-a]", "(?(hunter2)a|b)",
+        "hunter2{99999999999}", "(?hunter2)", "\\N{hunter2}", "(hunter2)?", "\\hunter2\\",
+    ],
+)  # fmt: skip
+def test_a_bad_pattern_is_named_by_its_number_and_never_quoted(pattern: str) -> None:
+    for text in (f"X+\n{pattern}", json.dumps(["X+", pattern])):
+        with pytest.raises(ConfigError, match="CELERYTRAIL_REDACT_PATTERNS: pattern 2") as caught:
+            config(CELERYTRAIL_REDACT_PATTERNS=text)
+        assert "unter2" not in "".join(traceback.format_exception(caught.value))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from celerytrail.exporter.shipper.redaction import MAX_PARSED_BYTES, Redactor, Rules
 from celerytrail.exporter.shipper.secret_values import MARK
+from celerytrail.exporter.shipper.task_rules import TaskSetting
 
 REDACTOR = Redactor()
 SECRET = "Zq7-planted.Xy9_value"
@@ -182,7 +183,7 @@ def test_a_name_from_the_settings_counts_however_short_and_whatever_is_in_it(
     redactor = Redactor(Rules(names=(term,)))
     for value in ({name: SECRET}, {term: SECRET}, [f"--{name}", SECRET], [[name, SECRET]]):
         for raw in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
-            redacted = redactor.body(f"[[{raw}], {{}}, {{}}]".encode(), "t")
+            redacted = redactor.body(f"[[{raw}], {{}}, {{}}]".encode())
             assert redacted is not None
             assert SECRET not in redacted.args.data.decode()
     for text in (
@@ -244,6 +245,56 @@ def test_all_of_an_expression_and_of_an_indented_block_is_hidden(name: str, form
         assert around is text or hidden.endswith("\nKeyError: 1")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password:\n{secret}\nuser: me",
+        "password:\r\n\r\n{secret}\r\nuser: me",
+        "password =\n{secret}",
+        "a: 1\n  password: abc\n    def {secret}\n  user: x",
+        "- password: abc\n   {secret}\n   {secret}\n- user: x",
+        '    user, password = "ann", "{secret}"\nKeyError: 1',
+        '    password, user = "{secret}", "ann"\nKeyError: 1',
+        '    (user, password) = ("ann",\n  "{secret}")\nKeyError: 1',
+        "amqp://user:pa'{secret}@host/x",
+        'amqp://user:"{secret}"@host/x',
+        "amqp://user:<{secret}>@host/x",
+    ],
+)
+def test_values_in_odd_places_are_hidden(text: str) -> None:
+    for whole in (text, f"start\n{text}"):
+        hidden = REDACTOR.hide_text(whole.format(secret=SECRET))
+        assert SECRET not in hidden
+        assert REDACTOR.hide_text(hidden) == hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wrong password:\nTraceback (most recent call last):",
+        "password:\nuser: me",
+        "    x = login(user, password)\n    y = 1",
+        "def login(user, password, again=1):",
+        "for user, password in found:\n    a = 'b'",
+        "['http://host:80/x', 'mail:a@b']",
+        '<a href="http://host:80">x@y.de</a>',
+        "user, name = 'ann', 'x'",
+    ],
+)
+def test_what_only_looks_like_an_odd_place_stays(text: str) -> None:
+    assert REDACTOR.hide_text(text) == text
+
+
+def test_mail_addresses_are_hidden_only_where_a_setting_says_so() -> None:
+    text = "from Ann.Lee+x@mail.example.org to (bob@example.com), not user@host"
+    assert REDACTOR.hide_text(text) == text
+    redactor = Redactor(Rules(emails=True))
+    assert redactor.hide_text(text) == f"from {MARK} to ({MARK}), not user@host"
+    body = redactor.body(b'[["bob@example.com"], {"to": ["a@example.com"]}, {}]')
+    assert body is not None
+    assert (body.args.data, body.kwargs.data) == (b'["[redacted]"]', b'{"to":["[redacted]"]}')
+
+
 def test_what_follows_a_value_stays() -> None:
     for text, expected in (
         ("password='x' user='y'", "password='[redacted]' user='y'"),
@@ -296,7 +347,7 @@ def test_no_secret_survives_under_a_short_name_from_the_settings(term: str, writ
         assert write is not str  # k and K8s are words of their own in k8s-x, and not in K8Sx
         return
     body = json.dumps([[], {name: SECRET}, {}]).encode()
-    redacted = redactor.body(body, "t")
+    redacted = redactor.body(body)
     assert redacted is not None
     assert SECRET not in redacted.kwargs.data.decode()
     for text in (repr({name: SECRET}), f"x {name}: str = '{SECRET}'"):
@@ -324,7 +375,7 @@ def test_no_planted_secret_survives_any_nesting(value: Any) -> None:
     text = shown(value)
     assert SECRET not in text
     body = json.dumps([[value], {"k": value}, {"chain": [value]}]).encode()
-    redacted = REDACTOR.body(body, "t")
+    redacted = REDACTOR.body(body)
     assert redacted is not None
     assert redacted.changed
     for part in (redacted.args.data, redacted.kwargs.data):
@@ -390,21 +441,21 @@ def test_deep_nesting_is_cut_and_counts_as_changed() -> None:
     assert redacted.changed
     assert SECRET not in redacted.data.decode()
     json.loads(redacted.data)
-    assert REDACTOR.body(("[" * 100_000 + "]" * 100_000).encode(), None) is None
+    assert REDACTOR.body(("[" * 100_000 + "]" * 100_000).encode()) is None
 
 
 def test_bodies_that_are_none_are_not_shown_as_such() -> None:
     for body in (b"", b"{", b"[]", b"[1,2,3]", b"[[],[],{}]", b"\xff\xfe", b"1" * 5000, b"null"):
-        assert REDACTOR.body(body, None) is None
+        assert REDACTOR.body(body) is None
     large = json.dumps([["x" * MAX_PARSED_BYTES], {}, {}]).encode()
-    assert REDACTOR.body(large, None) is None
+    assert REDACTOR.body(large) is None
 
 
 def test_the_body_of_protocol_1() -> None:
     body = json.dumps(
         {"task": "t", "id": "1", "args": [1], "kwargs": {"password": SECRET}}
     ).encode()
-    redacted = REDACTOR.body(body, "t")
+    redacted = REDACTOR.body(body)
     assert redacted is not None
     assert (redacted.args.data, redacted.kwargs.data) == (b"[1]", b'{"password":"[redacted]"}')
 
@@ -412,7 +463,7 @@ def test_the_body_of_protocol_1() -> None:
 def test_a_name_that_is_there_twice_counts_as_changed() -> None:
     """Only its last value was looked at."""
     body = b'[[{"a": "x@y", "a": 1, "session_note": ""}], {}, {}]'
-    redacted = REDACTOR.body(body, None)
+    redacted = REDACTOR.body(body)
     assert redacted is not None
     assert redacted.changed
 
@@ -422,7 +473,7 @@ def test_settings_add_names_patterns_and_positions() -> None:
         Rules(
             names=("internal_ref",),
             patterns=(re.compile(r"EMP-\d+"),),
-            positions={"shop.pay": frozenset({0, 2})},
+            tasks=(TaskSetting("shop.pay", frozenset({0, 2})),),
         )
     )
     body = json.dumps(
@@ -432,18 +483,18 @@ def test_settings_add_names_patterns_and_positions() -> None:
             {"chain": [{"task": "shop.pay", "args": ["inner", "b"], "kwargs": {}}]},
         ]
     ).encode()
-    redacted = redactor.body(body, "shop.pay")
+    redacted = redactor.body(body, redactor.tasks.of("shop.pay"))
     assert redacted is not None
     assert json.loads(redacted.args.data) == [MARK, f"second {MARK}", MARK]
     assert json.loads(redacted.kwargs.data) == {"internalRef": MARK, "password": MARK}
-    other = redactor.body(body, "shop.other")
+    other = redactor.body(body, redactor.tasks.of("shop.other"))
     assert other is not None
     assert json.loads(other.args.data)[0] == "first"
-    assert (
-        redactor.argument_text("('first',)", "shop.pay", positional=True).data
-        == f'"{MARK}"'.encode()
-    )
-    assert redactor.argument_text("{'a': 1}", "shop.pay", positional=False).data == b"\"{'a': 1}\""
+    rule = redactor.tasks.of("shop.pay")
+    hidden = redactor.argument_text("('first',)", rule, positional=True)
+    assert hidden.data == f'"{MARK}"'.encode()
+    shown_text = redactor.argument_text("{'a': 1}", rule, positional=False)
+    assert shown_text.data == b"\"{'a': 1}\""
 
 
 def test_what_postgres_refuses_in_json_is_replaced() -> None:
@@ -487,5 +538,15 @@ def test_long_hostile_text_takes_no_time_to_speak_of() -> None:
         "password=a" + "\\'" * 50_000,
         "https://a/" * 20_000 + "@",
         "k_" * 50_000,
+        "x://a:" * 30_000,
+        "x://a:" + "'b" * 100_000,
+        "a, " * 30_000 + "password = x",
+        "a, password = x" * 10_000,
+        "password" + ", a" * 50_000 + " = x",
+        "password:\n" + "a" * 200_000,
+        "password: a" + "\n  b" * 50_000,
+        "a@" * 100_000,
+        "sig=" * 50_000,
+        "Q~" * 50_000,
     ):
         REDACTOR.text(text)
