@@ -170,7 +170,7 @@ class PayloadBuilder:
         else:
             if looked_at is None:
                 return None, "unexamined"
-            if looked_at.changed or redactor.holds_secrets(message.headers):
+            if looked_at.changed or redactor.holds_secrets([message.headers, message.properties]):
                 return None, "redacted"
             container = keep_plain(message)
         if len(container) > MAX_CONTAINER_BYTES:
