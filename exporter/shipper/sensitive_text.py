@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from celerytrail.exporter.shipper.secret_values import (
     MARK,
@@ -40,6 +40,7 @@ _BARE_END = re.compile(r"[\s,;&)\]}>\"'`]")
 _BARE_END_OF_PHRASE = re.compile(r"[\r\n,;&)\]}>\"'`]")
 _END_OF_LINE = re.compile(r"[\r\n\"'`]")
 _AFTER_OPERATOR_OR_BLANK = re.compile(r"[ \t=+%|?:,(\[{][bBrRuUfF]{0,2}\Z")
+_AFTER_CLOSING = re.compile(r"[,)\]};:]|\s|\Z")
 _OPERATOR = re.compile(
     # An operator between blanks, one that needs none, a word, a method or a call, or a blank before
     # another string, which Python and shells join.
@@ -133,11 +134,30 @@ class SensitiveText:
                 match = search(haystack, match.end())
                 continue
             start, end = found
+            end = self._end_with_names_inside(text, haystack, search, start, end)
             parts += (text[done:start], MARK)
             done = end
             match = search(haystack, end)
         parts.append(text[done:])
         return "".join(parts)
+
+    def _end_with_names_inside(
+        self,
+        text: str,
+        haystack: str,
+        search: Callable[[str, int, int], re.Match[str] | None],
+        start: int,
+        end: int,
+    ) -> int:
+        # Where one value was taken too far, it may end between another name and its value.
+        position = max(start, end - _LONGEST_NAME)
+        while (match := search(haystack, position, end)) is not None:
+            position = match.end()
+            found = self._value_after(text, match.start(), match.end())
+            if found is not None and found[1] > end:
+                end = found[1]
+                position = max(position, end - _LONGEST_NAME)
+        return end
 
     def _value_after(self, text: str, start: int, end: int) -> tuple[int, int] | None:
         """Return where the value of the name around ``start`` and ``end`` lies, if it has one."""
@@ -335,6 +355,10 @@ def _end_of_bare(text: str, start: int, pattern: re.Pattern[str]) -> int:
             text[max(0, first - 3) : first]
         ):
             return stop  # the quotes around the line
+        if _AFTER_CLOSING.match(text, stop + 1) and not _AFTER_OPERATOR_OR_BLANK.search(
+            text[max(0, first - 3) : first]
+        ):
+            return first  # the quotes around the text
         # A quote inside the value, as in <Secret'abc'> and in the annotated str = 'abc'.
         quoted = _OPENING.match(text, first)
         position = _past_quote(text, quoted) if quoted else stop + 1

@@ -173,14 +173,19 @@ class Pipeline:
         return sink
 
     def start_worker(
-        self, *arguments: str, name: str = "worker", before: Sequence[str] = (), **environ: str
+        self,
+        *arguments: str,
+        name: str = "worker",
+        app: str = "ordinary",
+        before: Sequence[str] = (),
+        **environ: str,
     ) -> Program:
         """Start ``celery worker`` and wait until it is ready; ``before`` is what starts it."""
         worker = self.start(
             name,
             [
                 *before,
-                self.python, "-m", "celery", "-A", "ordinary", "worker", "--loglevel", "INFO",
+                self.python, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO",
                 "-n", f"{name}{len(self.programs)}@%h", "--concurrency", "2",
                 "-Q", "celery,slow lane", *arguments,
             ],

@@ -88,6 +88,15 @@ def places(kind: SecretKind, secret: str) -> Places:
         "reply": [message(reply_to=text) for text in texts],
         "result": [ended("succeeded", result={"n": (1, value)}), ended("succeeded", result=value)],
         "repr in a result": [ended("succeeded", result=f"<Order {text}>") for text in texts],
+        "side by side": [
+            message(body((texts, *texts))),
+            ended("succeeded", result={"text": f"<Order {texts!r}>"}),
+            ended(exception=repr((value, *texts))),
+            ended(exception=str(KeyError(repr(texts[::-1]), *texts))),
+            ended(exception=", ".join(texts)),
+            ended(exception="\n".join(texts)),
+            ended(exception=json.dumps(texts)),
+        ],
         "exception": [ended(exception=text) for text in texts],
         "arguments of an exception": [
             ended(exception=str(ValueError("refused", item))) for item in (value, named, *texts)
