@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from celery import _state
@@ -24,7 +23,7 @@ from celerytrail.exporter.agent.sensitive import declared_by
 MAX_PARAMETERS = 64
 MAX_NAME = 100
 MAX_REMEMBERED = 10_000
-MAX_EMBEDDED = 200
+MAX_EMBEDDED = 100
 """Signatures inside one message that are looked at: a canvas may carry thousands."""
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -40,6 +39,7 @@ class TaskRules:
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[int, str]] = {}
+        self._missing: dict[Any, int] = {}
 
     def of_task(self, task: Any) -> str | None:
         """Return the text of a task that is at hand."""
@@ -57,8 +57,18 @@ class TaskRules:
             known = self._known.get(name)
             if known is not None:
                 return known[1]
+            # Looking into every app is dear for who sends by name alone, again and again.
+            app = _state._tls.current_app or _state.default_app
+            size = 0 if app is None else len(app._tasks)
+            if self._missing.get(name) == size:
+                return None
             task = _find(name)
-            return None if task is None else self._remember(name, task)
+            if task is not None:
+                return self._remember(name, task)
+            if len(self._missing) >= MAX_REMEMBERED:
+                self._missing.clear()
+            self._missing[name] = size
+            return None
         except Exception:  # noqa: BLE001
             return None
 
@@ -85,10 +95,10 @@ class TaskRules:
             ):
                 return own
             kwargs = body[1] if embedded is not body else body.get("kwargs")
-            names = dict.fromkeys(_names_inside(name, embedded, kwargs))
-            names.pop(name, None)
-            texts = filter(None, (own, *map(self.of_name, names)))
-            return tuple(texts) or None
+            names = _names_inside(name, embedded, kwargs)
+            names.discard(name)
+            # Sorted: what is written must not depend on the order of a set.
+            return tuple(filter(None, (own, *map(self.of_name, sorted(names))))) or None
         except Exception:  # noqa: BLE001
             return own
 
@@ -140,21 +150,26 @@ def _find(name: Any) -> Any:
     return None
 
 
-def _names_inside(name: Any, embedded: Mapping[str, Any], kwargs: Any) -> Iterator[str]:
+def _names_inside(name: Any, embedded: dict[str, Any], kwargs: Any) -> set[str]:
+    names: set[str] = set()
     waiting = [embedded.get(key) for key in _EMBEDDED]
-    if str(name).startswith("celery.") and isinstance(kwargs, Mapping):
+    if type(name) is str and name[:7] == "celery." and isinstance(kwargs, dict):
         waiting += [kwargs.get(key) for key in _OF_CELERYS_OWN]
     left = MAX_EMBEDDED
     while waiting and left:
         found = waiting.pop()
-        if isinstance(found, (list, tuple)):
-            waiting += found[:left]
-        elif isinstance(found, Mapping):
+        if isinstance(found, dict):
             left -= 1
-            task, options, inner = found.get("task"), found.get("options"), found.get("kwargs")
-            if isinstance(task, str):
-                yield task
-                if task.startswith("celery.") and isinstance(inner, Mapping):
-                    waiting += [inner.get(key) for key in _OF_CELERYS_OWN]
-            if isinstance(options, Mapping):
-                waiting += [options.get(key) for key in _OPTIONS]
+            task = found.get("task")
+            if type(task) is str:
+                names.add(task)
+                if task[:7] == "celery.":
+                    inner = found.get("kwargs")
+                    if isinstance(inner, dict):
+                        waiting += [inner.get(key) for key in _OF_CELERYS_OWN]
+            options = found.get("options")
+            if options and isinstance(options, dict):
+                waiting += [options[key] for key in _OPTIONS if key in options]
+        elif isinstance(found, (list, tuple)):
+            waiting += found[:left]
+    return names

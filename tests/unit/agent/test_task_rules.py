@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from celery import Celery, chain, chord, group
+from celery import Celery, _state, chain, chord, group
 
 from celerytrail.exporter.agent.sensitive import sensitive
 from celerytrail.exporter.agent.task_rules import MAX_PARAMETERS, TaskRules
@@ -97,6 +99,20 @@ def test_looking_for_a_task_does_not_finalize_the_app() -> None:
     assert said(TaskRules().of_name("lazy task"))["params"] == ["password"]
 
 
+def test_a_task_that_is_made_after_it_was_asked_for_is_found() -> None:
+    bare = Celery("later", broker="memory://", set_as_current=False)
+    bare.finalize()
+    rules = TaskRules()
+    with current(bare):
+        for _ in range(2):
+            assert rules.of_name("later task") is None
+
+        @bare.task(shared=False, name="later task")
+        def later(password: str) -> None: ...
+
+        assert said(rules.of_name("later task"))["params"] == ["password"]
+
+
 def test_another_task_of_the_same_name_is_described_anew(app: Celery) -> None:
     rules = TaskRules()
     assert said(rules.of_task(app.tasks["add"]))["params"] == ["x", "y"]
@@ -107,6 +123,16 @@ def test_another_task_of_the_same_name_is_described_anew(app: Celery) -> None:
 
     other.finalize()
     assert said(rules.of_task(other.tasks["add"]))["params"] == ["secret"]
+
+
+@contextmanager
+def current(app: Celery) -> Iterator[None]:
+    before = _state._tls.current_app
+    _state._tls.current_app = app
+    try:
+        yield
+    finally:
+        _state._tls.current_app = before
 
 
 class Hostile:
