@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 
 ARGS ?=
 
-.PHONY: help venv venv-celery52 venv-celery55 demo test test-fast lint format types generate verify-generated dashboards plugin collector dashboard-pictures bench constraints clean
+.PHONY: help venv venv-celery52 venv-celery55 demo test test-fast lint format types generate verify-generated dashboards plugin collector dashboard-pictures bench soak constraints clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ dashboard-pictures: venv ## Draw the dashboards with the demo's data into docs/p
 
 bench: venv ## Measure what it costs: the agent beside others, the sink with and without chain
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+soak: venv ## Kill sinks, shippers, pool children and databases under 200,000 tasks, then count (ARGS="--tasks N --seed N")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 constraints: venv ## Write the constraints files (ARGS=--upgrade for the newest versions of everything)
 	@.ci/constraints $(BIN)/uv constraints.txt --all-extras --group dev $(ARGS)
