@@ -1,8 +1,7 @@
 """OTLP attributes as bytes: what the official messages would encode, at a tenth of the cost.
 
 A protobuf message is a sequence of fields, and repeated fields may follow anything, so the bytes of
-attributes can be appended to those of a ``Span`` or ``LogRecord`` that the official classes
-encoded. Field numbers: opentelemetry/proto/common/v1/common.proto, trace/v1/trace.proto and
+attributes are appended to those of the other fields of a ``Span`` or ``LogRecord``. Field numbers: opentelemetry/proto/common/v1/common.proto, trace/v1/trace.proto and
 logs/v1/logs.proto. The tests decode all of it with the official classes and compare.
 """
 
@@ -31,6 +30,19 @@ def varint(value: int) -> bytes:
     if 0 <= value < 0x80:
         return _SMALL[value]
     value &= 0xFFFFFFFFFFFFFFFF
+    if 1 << 56 <= value < 1 << 63:
+        # Nanoseconds since 1970 are nine bytes long from 1972 to 2262.
+        return b"%c%c%c%c%c%c%c%c%c" % (
+            value & 0x7F | 0x80,
+            value >> 7 & 0x7F | 0x80,
+            value >> 14 & 0x7F | 0x80,
+            value >> 21 & 0x7F | 0x80,
+            value >> 28 & 0x7F | 0x80,
+            value >> 35 & 0x7F | 0x80,
+            value >> 42 & 0x7F | 0x80,
+            value >> 49 & 0x7F | 0x80,
+            value >> 56,
+        )
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -74,8 +86,11 @@ def long_text(tag: int, key: str, value: bytes) -> bytes:
 
 def integer(tag: int, key: str, value: int) -> bytes:
     """Encode an integer attribute; out of 64 bits it is brought to the nearest."""
+    name = _key(key)
+    if 0 <= value < 0x80 and len(name) < 0x7C:
+        return b"%c%c%b%c\x02%c%c" % (tag, len(name) + 4, name, _VALUE, _INT, value)
     data = varint(max(-(1 << 63), min((1 << 63) - 1, value)))
-    return _attribute(tag, b"%b%c%c%c%b" % (_key(key), _VALUE, len(data) + 1, _INT, data))
+    return _attribute(tag, b"%b%c%c%c%b" % (name, _VALUE, len(data) + 1, _INT, data))
 
 
 def true(tag: int, key: str) -> bytes:

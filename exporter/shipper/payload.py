@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-
 from celerytrail.exporter.attributes import PAYLOAD_EVENT_NAME
 from celerytrail.exporter.commitment import commit
 from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
 from celerytrail.exporter.shipper.identity import Identity
 from celerytrail.exporter.shipper.json_text import with_text_keys
 from celerytrail.exporter.shipper.otlp_bytes import LOG, constant_text, field, integer, text, true
+from celerytrail.exporter.shipper.otlp_records import log_record_head
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
 from celerytrail.exporter.shipper.task_rules import EVERYTHING, TaskRule
 from celerytrail.exporter.spool.record import Record
@@ -212,20 +210,18 @@ class _ItemMaker:
         ]
         if redacted is not None and redacted.truncated:
             attributes.append(true(LOG, "celerytrail.payload.truncated"))
-        log_record = LogRecord(
-            time_unix_nano=self._identity.event_time,
-            observed_time_unix_nano=self._identity.event_time,
-            trace_id=self._identity.trace_id,
-            span_id=self._identity.span_id,
-            body=AnyValue(bytes_value=body)
-            if redacted is None
-            else AnyValue(string_value=body.decode()),
+        head = log_record_head(
+            self._identity.trace_id,
+            self._identity.span_id,
+            self._identity.event_time,
+            body,
+            binary=redacted is None,
         )
         return PayloadItem(
             kind,
             commitment,
             None if redacted is None else body,
-            b"".join((log_record.SerializeToString(), _EVENT_NAME, *attributes)),
+            b"".join((head, _EVENT_NAME, *attributes)),
         )
 
 

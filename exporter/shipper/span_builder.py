@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from celerytrail.exporter.attributes import COMMITMENT_PREFIX, STEP_BY_NAME
 from celerytrail.exporter.shipper import timestamps
@@ -23,11 +23,8 @@ from celerytrail.exporter.shipper.otlp_bytes import (
     text,
     true,
 )
+from celerytrail.exporter.shipper.otlp_records import span_head
 from celerytrail.exporter.spool.record import Record
-
-_ERROR = Status(code=Status.STATUS_CODE_ERROR)
-_PARENT_IS_LOCAL = 0x100  # SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
-_PARENT_IS_REMOTE = 0x300  # ... and SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +145,20 @@ def build_span(
         add(long_text(SPAN, f"celery.{argument}", shown))
 
     remote = form is None or form.parent_is_remote
-    span = Span(
-        trace_id=identity.trace_id,
-        span_id=identity.span_id,
-        parent_span_id=identity.parent_span_id,
-        name=name.encode("utf-8", "replace").decode(),
-        kind=kind,
-        start_time_unix_nano=start,
-        end_time_unix_nano=identity.end_time,
-        flags=_PARENT_IS_REMOTE
-        if remote and identity.parent_span_id and step.subject == "task"
-        else _PARENT_IS_LOCAL,
-        status=_ERROR if form is not None and form.failed else None,
-    )
-    linked = span_id_of(fields.get("linked_run_id"))
-    if linked is not None:
+    head = span_head(
+        identity.trace_id,
+        identity.span_id,
+        identity.parent_span_id,
+        name,
+        kind,
+        start,
+        identity.end_time,
         # Attempts are siblings: what joins a retry to the run before is a link.
-        span.links.add(trace_id=identity.trace_id, span_id=linked, flags=_PARENT_IS_REMOTE)
-    return b"".join((span.SerializeToString(), *out))
+        linked=span_id_of(fields.get("linked_run_id")),
+        failed=form is not None and form.failed,
+        remote_parent=remote and bool(identity.parent_span_id) and step.subject == "task",
+    )
+    return head + b"".join(out)
 
 
 def _wait(identity: Identity, add: Callable[[bytes], None]) -> int:
