@@ -34,12 +34,14 @@ integers big endian, ``prefixed(x)`` is the length of x in 4 bytes and x::
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+
+from celerytrail.exporter.hmac_sha256 import hmac_sha256
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -58,6 +60,7 @@ OVERHEAD_BYTES = 2 + KID_BYTES + WRAP_BYTES + SALT_BYTES + TAG_BYTES
 _DATA_KEY_DOMAIN = b"celerytrail/dek/v1\0"
 _SALT_DOMAIN = b"celerytrail/seal/v1\0"
 _NONCE = bytes(12)
+_encode = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 
 
 class SealedError(Exception):
@@ -94,7 +97,7 @@ class Message:
 
         Keys in headers and properties are text, as JSON has no other.
         """
-        about = json.dumps(
+        about = _encode(
             {
                 "headers": self.headers,
                 "properties": self.properties,
@@ -103,9 +106,7 @@ class Message:
                 "priority": self.priority,
                 "content_type": self.content_type,
                 "content_encoding": self.content_encoding,
-            },
-            separators=(",", ":"),
-            default=repr,
+            }
         ).encode()
         return _prefixed(about) + self.body
 
@@ -139,20 +140,29 @@ class Binding:
 
     def additional_data(self, kid: bytes, wrap: bytes) -> bytes:
         """Return the bytes that are authenticated with the message, see the module's format."""
-        return _list(
+        return _segment_data(kid, wrap, self.ledger_id, self.deployment) + _list(
             (
-                b"%d" % VERSION,
-                b"%d" % SCHEME_SEALED,
-                kid,
-                sha256(wrap).digest(),
-                self.ledger_id.encode(),
-                self.deployment.encode(),
                 self.task_id.encode("utf-8", "surrogatepass"),
                 b"%d" % self.retries,
                 self.stream_id.encode(),
                 b"%d" % self.seq,
             )
         )
+
+
+@lru_cache(maxsize=64)
+def _segment_data(kid: bytes, wrap: bytes, ledger_id: str, deployment: str) -> bytes:
+    """Return the part of the additional data that is the same for all bodies of a segment."""
+    return _list(
+        (
+            b"%d" % VERSION,
+            b"%d" % SCHEME_SEALED,
+            kid,
+            sha256(wrap).digest(),
+            ledger_id.encode(),
+            deployment.encode(),
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +211,14 @@ def seal(message: Message, binding: Binding, data_key: DataKey, psk: bytes, secr
     except ImportError as exc:
         raise _unavailable() from exc
     plain = message.to_bytes()
-    salt = hmac.digest(
-        secret,
+    salt = hmac_sha256(secret).digest(
         b"%b%b%b%b"
         % (
             _SALT_DOMAIN,
             bytes.fromhex(binding.stream_id),
             binding.seq.to_bytes(8, "big"),
             sha256(plain).digest(),
-        ),
-        "sha256",
+        )
     )
     aad = binding.additional_data(data_key.kid, data_key.wrap)
     key = _message_key(psk, data_key.key, salt, aad)
@@ -295,7 +303,7 @@ def open_container(
 
 
 def _message_key(psk: bytes, data_key: bytes, salt: bytes, aad: bytes) -> bytes:
-    return hmac.digest(psk, data_key + salt + sha256(aad).digest(), "sha256")
+    return hmac_sha256(psk).digest(data_key + salt + sha256(aad).digest())
 
 
 def _data_key_info(kid: bytes, ledger_id: str, deployment: str) -> bytes:

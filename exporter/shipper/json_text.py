@@ -18,6 +18,7 @@ CUT = "[cut]"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _STRING_LENGTHS = (4096, 1024, 256, 64)
 _REPLACEMENT = "\ufffd"
+_ATOMS = frozenset((str, int, float, bool, type(None)))
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
 
@@ -27,8 +28,15 @@ def with_text_keys(value: Any) -> Any:
     Numbers, booleans and None become what Python's ``json`` writes for them, all else the JSON of
     its parts, or its repr. Raises RecursionError for a value that is nested too deep.
     """
+    if type(value) in _ATOMS:
+        return value
     if isinstance(value, Mapping):
-        return {_key(key): with_text_keys(item) for key, item in value.items()}
+        return {
+            key if type(key) is str else _key(key): item
+            if type(item) in _ATOMS
+            else with_text_keys(item)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [with_text_keys(item) for item in value]
     return value

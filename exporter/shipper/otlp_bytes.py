@@ -29,6 +29,8 @@ def varint(value: int) -> bytes:
     """Encode an unsigned integer, or a negative one as 64 bits of two's complement."""
     if 0 <= value < 0x80:
         return _SMALL[value]
+    if 0 <= value < 0x4000:
+        return b"%c%c" % (value & 0x7F | 0x80, value >> 7)
     value &= 0xFFFFFFFFFFFFFFFF
     if 1 << 56 <= value < 1 << 63:
         # Nanoseconds since 1970 are nine bytes long from 1972 to 2262.

@@ -6,13 +6,13 @@ that is sent again after a crash has the same items, salts and commitments.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from celerytrail.exporter.attributes import PAYLOAD_EVENT_NAME
 from celerytrail.exporter.commitment import commit
+from celerytrail.exporter.hmac_sha256 import hmac_sha256
 from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
 from celerytrail.exporter.shipper.identity import Identity
 from celerytrail.exporter.shipper.json_text import with_text_keys
@@ -34,8 +34,7 @@ _MESSAGE_STEPS = frozenset(("sent", "send_failed", "received"))
 _JSON = frozenset(("application/json", "json"))
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadItem:
+class PayloadItem(NamedTuple):
     """One item: its kind, its commitment, and the encoded ``LogRecord`` that carries it."""
 
     kind: str
@@ -179,13 +178,13 @@ class PayloadBuilder:
 class _ItemMaker:
     """Makes the items of one record: what they have in common is encoded once."""
 
-    __slots__ = ("_common", "_head", "_identity", "_secret")
+    __slots__ = ("_common", "_head", "_hmac", "_identity")
 
     def __init__(
         self, header: SegmentHeader, record: Record, identity: Identity, task_id: str
     ) -> None:
         self._identity = identity
-        self._secret = header.secret
+        self._hmac = hmac_sha256(header.secret)
         self._head = (
             SALT_DOMAIN
             + bytes.fromhex(header.stream_id)
@@ -200,7 +199,7 @@ class _ItemMaker:
         )
 
     def item(self, kind: str, body: bytes, redacted: Redacted | None) -> PayloadItem:
-        salt = hmac.digest(self._secret, self._head + kind.encode(), "sha256")
+        salt = self._hmac.digest(self._head + kind.encode())
         commitment = commit(kind, salt, body)
         attributes = [
             constant_text(LOG, "celerytrail.payload.kind", kind),

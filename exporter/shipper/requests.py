@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
@@ -42,8 +43,7 @@ class Envelope:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One encoded span or log record, and the envelope it belongs in."""
 
     envelope: Envelope

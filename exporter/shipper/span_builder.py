@@ -222,6 +222,26 @@ def _message_attributes(
     return b"".join(out)
 
 
+@lru_cache(maxsize=4096)
+def _message_ids(
+    task_id: str,
+    root: str | None,
+    send_id: bytes | None,
+    sent_unix_nano: int | None,
+    derived: bool,
+) -> bytes:
+    """Return what the steps of one message have in common: they often come after each other."""
+    out = [text(SPAN, "messaging.message.id", task_id)]
+    if root:
+        out.append(text(SPAN, "messaging.message.conversation_id", root))
+    if send_id is not None and sent_unix_nano is not None:
+        out.append(text(SPAN, "celery.send.id", send_id.hex()))
+        out.append(integer(SPAN, "celery.send.time_unix_nano", sent_unix_nano))
+    if derived:
+        out.append(true(SPAN, "celerytrail.derived"))
+    return b"".join(out)
+
+
 def _priority(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> int | None:
     priority = fields.get("priority")
     if priority is None:
@@ -231,15 +251,15 @@ def _priority(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> int | None
 
 def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
     facts, trail = identity.facts, identity.trail
-    add(text(SPAN, "messaging.message.id", identity.task_id or ""))
-    root = _text(facts.get("root_id"))
-    if root:
-        add(text(SPAN, "messaging.message.conversation_id", root))
-    if identity.send_id is not None and identity.sent_unix_nano is not None:
-        add(text(SPAN, "celery.send.id", identity.send_id.hex()))
-        add(integer(SPAN, "celery.send.time_unix_nano", identity.sent_unix_nano))
-    if identity.derived:
-        add(true(SPAN, "celerytrail.derived"))
+    add(
+        _message_ids(
+            identity.task_id or "",
+            _text(facts.get("root_id")),
+            identity.send_id,
+            identity.sent_unix_nano,
+            identity.derived,
+        )
+    )
     run = span_id_of(fields.get("run_id"))
     if run is not None:
         add(text(SPAN, "celery.run.id", run.hex()))
