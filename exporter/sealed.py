@@ -37,7 +37,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ from celerytrail.exporter.hmac_sha256 import hmac_sha256
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 VERSION = 1
 SCHEME_PLAIN = 0
@@ -206,10 +207,7 @@ def seal(message: Message, binding: Binding, data_key: DataKey, psk: bytes, secr
     ``secret`` is the secret of the spool segment the message came from: the same record gives the
     same bytes again. Raises SealingUnavailable without ``cryptography``.
     """
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError as exc:
-        raise _unavailable() from exc
+    cipher = _cipher()
     plain = message.to_bytes()
     salt = hmac_sha256(secret).digest(
         b"%b%b%b%b"
@@ -222,7 +220,7 @@ def seal(message: Message, binding: Binding, data_key: DataKey, psk: bytes, secr
     )
     aad = binding.additional_data(data_key.kid, data_key.wrap)
     key = _message_key(psk, data_key.key, salt, aad)
-    sealed = AESGCM(key).encrypt(_NONCE, plain, aad)
+    sealed = cipher(key).encrypt(_NONCE, plain, aad)
     return b"%c%c%b%b%b%b" % (VERSION, SCHEME_SEALED, data_key.kid, data_key.wrap, salt, sealed)
 
 
@@ -300,6 +298,15 @@ def open_container(
             f"{binding.deployment!r}"
         ) from exc
     return Message.from_bytes(plain)
+
+
+@cache
+def _cipher() -> type[AESGCM]:
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as exc:
+        raise _unavailable() from exc
+    return AESGCM
 
 
 def _message_key(psk: bytes, data_key: bytes, salt: bytes, aad: bytes) -> bytes:

@@ -7,6 +7,7 @@ logs/v1/logs.proto. The tests decode all of it with the official classes and com
 
 from __future__ import annotations
 
+from binascii import hexlify
 from functools import lru_cache
 
 SPAN = 9 << 3 | 2
@@ -78,6 +79,16 @@ def text(tag: int, key: str, value: str) -> bytes:
 def constant_text(tag: int, key: str, value: str) -> bytes:
     """Encode a text attribute whose value comes back often: a queue, a task's name."""
     return text(tag, key, value)
+
+
+def digest(tag: int, key: str, value: bytes) -> bytes:
+    """Encode a hash of 32 bytes as a text attribute of 64 hex digits."""
+    return _digest_start(tag, key) + hexlify(value)
+
+
+@lru_cache(maxsize=64)
+def _digest_start(tag: int, key: str) -> bytes:
+    return text(tag, key, "0" * 64)[:-64]
 
 
 def long_text(tag: int, key: str, value: bytes) -> bytes:

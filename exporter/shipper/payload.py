@@ -16,7 +16,15 @@ from celerytrail.exporter.hmac_sha256 import hmac_sha256
 from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
 from celerytrail.exporter.shipper.identity import Identity
 from celerytrail.exporter.shipper.json_text import with_text_keys
-from celerytrail.exporter.shipper.otlp_bytes import LOG, constant_text, field, integer, text, true
+from celerytrail.exporter.shipper.otlp_bytes import (
+    LOG,
+    constant_text,
+    digest,
+    field,
+    integer,
+    text,
+    true,
+)
 from celerytrail.exporter.shipper.otlp_records import log_record_head
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
 from celerytrail.exporter.shipper.task_rules import EVERYTHING, TaskRule
@@ -203,8 +211,8 @@ class _ItemMaker:
         commitment = commit(kind, salt, body)
         attributes = [
             constant_text(LOG, "celerytrail.payload.kind", kind),
-            text(LOG, "celerytrail.payload.commitment", commitment.hex()),
-            text(LOG, "celerytrail.payload.salt", salt.hex()),
+            digest(LOG, "celerytrail.payload.commitment", commitment),
+            digest(LOG, "celerytrail.payload.salt", salt),
             self._common,
         ]
         if redacted is not None and redacted.truncated:

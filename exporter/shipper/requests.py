@@ -57,12 +57,17 @@ def encode_request(records: Sequence[Outgoing]) -> bytes:
     """Return the bytes of an ``ExportTraceServiceRequest`` or ``ExportLogsServiceRequest``."""
     parts = []
     for envelope, group in groupby(records, key=_envelope_of):
-        scoped = field(
-            _SECOND,
-            envelope.scope + b"".join([field(_SECOND, record.data) for record in group]),
-        )
+        records_of_one = b"".join([_record(record.data) for record in group])
+        scoped = field(_SECOND, envelope.scope + records_of_one)
         parts.append(field(_FIRST, envelope.resource + scoped))
     return b"".join(parts)
+
+
+def _record(data: bytes) -> bytes:
+    size = len(data)
+    if 0x80 <= size < 0x4000:
+        return b"%c%c%c%b" % (_SECOND << 3 | 2, size & 0x7F | 0x80, size >> 7, data)
+    return field(_SECOND, data)
 
 
 def split(records: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:

@@ -18,6 +18,7 @@ from celerytrail.exporter.shipper.identity import Identity, span_id_of
 from celerytrail.exporter.shipper.otlp_bytes import (
     SPAN,
     constant_text,
+    digest,
     integer,
     long_text,
     text,
@@ -140,7 +141,7 @@ def build_span(
     if withheld:
         add(constant_text(SPAN, "celerytrail.body.withheld", withheld))
     for payload_kind, commitment in commitments.items():
-        add(text(SPAN, COMMITMENT_PREFIX + payload_kind, commitment.hex()))
+        add(digest(SPAN, COMMITMENT_PREFIX + payload_kind, commitment))
     for argument, shown in (arguments or {}).items():
         add(long_text(SPAN, f"celery.{argument}", shown))
 
