@@ -19,6 +19,9 @@ LOG = 6 << 3 | 2
 MAX_TEXT = 4096
 """Characters of an attribute: identifiers and names are shorter, and what is not is no identifier."""
 
+MAX_REMEMBERED = 1024
+"""Characters of what is remembered encoded: it comes from other people's messages."""
+
 _VALUE = 0x12  # KeyValue.value, field 2
 _STRING = 0x0A  # AnyValue.string_value, field 1
 _INT = 0x18  # AnyValue.int_value, field 3
@@ -75,10 +78,14 @@ def text(tag: int, key: str, value: str) -> bytes:
     return long_text(tag, key, data)
 
 
-@lru_cache(maxsize=4096)
 def constant_text(tag: int, key: str, value: str) -> bytes:
     """Encode a text attribute whose value comes back often: a queue, a task's name."""
-    return text(tag, key, value)
+    if len(value) > MAX_REMEMBERED:
+        return text(tag, key, value)
+    return _remembered_text(tag, key, value)
+
+
+_remembered_text = lru_cache(maxsize=4096)(text)
 
 
 def digest(tag: int, key: str, value: bytes) -> bytes:

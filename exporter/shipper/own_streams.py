@@ -15,6 +15,7 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -148,10 +149,17 @@ class OwnStreams:
                 at = max(ended.alive_unix_nano, run.start_unix_nano + 1)
                 if not _write(writer, _LOST, tuple(map(said.get, _LOST_FIELDS)), at):
                     return False
-                self._told_runs.add(run.run_id)
+                self._told_runs[run.run_id] = ended.stream_id
         finally:
             writer.close()
         return True
+
+    def remember_only(self, there: AbstractSet[str]) -> None:
+        """Forget the reports about streams that are gone: nobody can ask about them again."""
+        self._told &= there
+        self._told_runs = {
+            run: stream for run, stream in self._told_runs.items() if not stream or stream in there
+        }
 
     def stream_ids(self) -> frozenset[str]:
         """Return the streams that this process goes on writing."""
@@ -214,11 +222,11 @@ def _origin(deployment: Deployment) -> Origin:
     )
 
 
-def _told_before(directory: Path) -> tuple[set[str], set[str]]:
+def _told_before(directory: Path) -> tuple[set[str], dict[str, str]]:
     # A shipper that was killed after it reported and before it deleted: its report is still here,
     # because nothing is delivered between the two.
     told: set[str] = set()
-    told_runs: set[str] = set()
+    told_runs: dict[str, str] = {}  # of which streams they were, these records do not say
     for path in sorted(directory.glob(f"*{SEGMENT_SUFFIX}")):
         try:
             with path.open("rb") as file:
@@ -236,5 +244,5 @@ def _told_before(directory: Path) -> tuple[set[str], set[str]]:
                     if record.step.code == _ABANDONED:
                         told.add(str(record.fields.get("about_stream_id")))
                     elif record.step.code == _LOST:
-                        told_runs.add(str(record.fields.get("run_id")))
+                        told_runs[str(record.fields.get("run_id"))] = ""
     return told, told_runs

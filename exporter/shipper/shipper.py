@@ -146,6 +146,8 @@ class Shipper:
                 told = True
             # Nothing is delivered between the report and this: see OwnStreams.
             self.reader.forget(ended.stream_id)
+        if told:
+            self._own.remember_only(self.reader.stream_ids())
         return bool(chunks) or told
 
     def is_done(self) -> bool:

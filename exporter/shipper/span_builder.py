@@ -16,6 +16,7 @@ from celerytrail.exporter.attributes import COMMITMENT_PREFIX, STEP_BY_NAME
 from celerytrail.exporter.shipper import timestamps
 from celerytrail.exporter.shipper.identity import Identity, span_id_of
 from celerytrail.exporter.shipper.otlp_bytes import (
+    MAX_REMEMBERED,
     SPAN,
     constant_text,
     digest,
@@ -115,20 +116,7 @@ def build_span(
             name = f"{form.word} {follows}" if follows else form.word
         if step.name == "started":
             start = _wait(identity, add)
-        add(
-            _message_attributes(
-                step.name,
-                form,
-                task,
-                queue,
-                _text(fields.get("exchange")) or _text(facts.get("exchange")),
-                _text(fields.get("routing_key")) or _text(facts.get("routing_key")),
-                _text(facts.get("origin")),
-                _text(fields.get("content_type")),
-                _priority(fields, facts),
-                identity.retries,
-            )
-        )
+        add(_message(record, identity, form, task, queue))
         _add_task(identity, fields, add)
     else:
         add(_step_attributes(step.name))
@@ -185,6 +173,30 @@ def _wait(identity: Identity, add: Callable[[bytes], None]) -> int:
 def _step_attributes(step: str) -> bytes:
     return text(SPAN, "celerytrail.step", step) + text(
         SPAN, "celery.event", STEP_BY_NAME[step].event
+    )
+
+
+def _message(
+    record: Record, identity: Identity, form: _Form | None, task: str | None, queue: str | None
+) -> bytes:
+    fields, facts = record.fields, identity.facts
+    exchange = _text(fields.get("exchange")) or _text(facts.get("exchange"))
+    routing_key = _text(fields.get("routing_key")) or _text(facts.get("routing_key"))
+    origin, content_type = _text(facts.get("origin")), _text(fields.get("content_type"))
+    encode: Callable[..., bytes] = _message_attributes
+    if len(f"{task}{queue}{exchange}{routing_key}{origin}{content_type}") > MAX_REMEMBERED:
+        encode = _message_attributes.__wrapped__
+    return encode(
+        record.step.name,
+        form,
+        task,
+        queue,
+        exchange,
+        routing_key,
+        origin,
+        content_type,
+        _priority(fields, facts),
+        identity.retries,
     )
 
 
@@ -252,15 +264,10 @@ def _priority(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> int | None
 
 def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
     facts, trail = identity.facts, identity.trail
-    add(
-        _message_ids(
-            identity.task_id or "",
-            _text(facts.get("root_id")),
-            identity.send_id,
-            identity.sent_unix_nano,
-            identity.derived,
-        )
-    )
+    task_id, root = identity.task_id or "", _text(facts.get("root_id"))
+    long = len(task_id) + len(root or "") > MAX_REMEMBERED
+    encode: Callable[..., bytes] = _message_ids.__wrapped__ if long else _message_ids
+    add(encode(task_id, root, identity.send_id, identity.sent_unix_nano, identity.derived))
     run = span_id_of(fields.get("run_id"))
     if run is not None:
         add(text(SPAN, "celery.run.id", run.hex()))

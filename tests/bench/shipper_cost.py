@@ -43,6 +43,7 @@ from tests.sdk_oracle import KINDS, values
 from tests.spool_segments import read_segments
 
 TASKS = 2000
+RECORDS_A_TASK = 3
 TWO = {"order": {"id": 17, "lines": [1, 2, 3]}, "customer": "someone"}
 TWENTY = {
     f"field_{number}": f"{number:04d} " + "some words of a text. " * 4 for number in range(20)
