@@ -95,7 +95,7 @@ collector: ## Build the OpenTelemetry Collector with the parts that we use (need
 dashboard-pictures: venv ## Draw the dashboards with the demo's data into docs/pictures (needs Node.js and Chromium)
 	@$(BIN)/python -m celerytrail.examples.pictures $(ARGS)
 
-bench: venv ## Measure what it costs: the agent beside others, the sink with and without chain
+bench: venv ## Measure what it costs: agent, end to end, shipper, sink, dashboards (ARGS=--quick for a look)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 soak: venv ## Kill sinks, shippers, pool children and databases under 200,000 tasks, then count (ARGS="--tasks N --seed N")
