@@ -65,6 +65,7 @@ class Shipper:
         )
         self._own = OwnStreams(config.spool)
         self._heartbeats = Heartbeats(config.spool, self._own, self.delivery)
+        self._batch_was_full = False
 
     @property
     def left_out(self) -> int:
@@ -89,6 +90,10 @@ class Shipper:
                 if self._others_shipped != others:
                     shipped_at = written_at = now
                 if did_something:
+                    if not self._batch_was_full:
+                        # What a request costs, here and in the sink, hardly depends on its size:
+                        # let some more records come.
+                        self._patience.wait(POLL_SECONDS)
                     continue
                 if exit_when_idle:
                     if self._somebody_writes():
@@ -136,6 +141,10 @@ class Shipper:
             for chunk in chunks:
                 self.reader.acknowledge(chunk)
                 self._note_shipped(chunk)
+        self._batch_was_full = (
+            sum(len(chunk.records) for chunk in chunks) >= MAX_RECORDS // 2
+            or sum(item.size for chunk in chunks for item in chunk.records) >= BATCH_BYTES // 2
+        )
         told = False
         for ended in self.reader.delete_finished():
             if self._own.has_to_tell(ended):

@@ -30,15 +30,17 @@ from tests.bench.receiver_process import receiver
 from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
-PLAIN = "plain"
+PLAIN, OURS, OTHER = "plain", "celerytrail", "other"
 _LOOK_SECONDS = 1.3
 _IDLE_SHARE = 0.01
 VARIANTS: Mapping[str, str] = {
     PLAIN: "plain worker",
-    "celerytrail": "celerytrail",
+    OURS: "celerytrail",
+    OTHER: "celerytrail of another checkout",
     "contrib": "opentelemetry-instrumentation-celery, batch processor, OTLP/HTTP",
     "events": "Celery's own events (worker -E, task_send_sent_event)",
 }
+USUAL = tuple(name for name in VARIANTS if name != OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,16 @@ class Sample:
 class Variant:
     """The worker of one variant, idle between its turns."""
 
-    def __init__(self, name: str, broker: str, receiver_url: str, directory: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        broker: str,
+        receiver_url: str,
+        directory: Path,
+        source: Path | None = None,
+    ) -> None:
         self.name = name
+        self._recorded = name in (OURS, OTHER)
         self.spool = directory / f"spool-{name}"
         self._directory = directory
         self._app = Celery("control", broker=broker, set_as_current=False)
@@ -67,11 +77,11 @@ class Variant:
                 for key, value in os.environ.items()
                 if not key.startswith(("CELERYTRAIL_", "OTEL_"))
             },
-            "PYTHONPATH": str(APPS),
+            "PYTHONPATH": os.pathsep.join(map(str, filter(None, (source, APPS)))),
             "BROKER_URL": broker,
-            "BENCH_VARIANT": name,
+            "BENCH_VARIANT": OURS if self._recorded else name,
             "BENCH_RECEIVER": receiver_url,
-            "CELERYTRAIL_DISABLED": "0" if name == "celerytrail" else "1",
+            "CELERYTRAIL_DISABLED": "0" if self._recorded else "1",
             "CELERYTRAIL_ENDPOINT": receiver_url,
             "CELERYTRAIL_SPOOL_DIR": str(self.spool),
             "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
@@ -92,7 +102,7 @@ class Variant:
     def wait_until_ready(self) -> None:
         """Wait until the worker answers, and its shipper runs if it has one."""
         wait_until(lambda: self._app.control.ping([self._node], timeout=1), f"{self.name} answers")
-        if self.name == "celerytrail":
+        if self._recorded:
             wait_until(self._delivered, "the shipper has delivered the first records")
 
     def turn(self, tasks: int) -> Sample:
@@ -100,7 +110,7 @@ class Variant:
         marks = self._directory / f"marks-{self.name}"
         marks.unlink(missing_ok=True)
         queue = f"{self.name}.work"
-        shippers = with_argument(str(self.spool)) if self.name == "celerytrail" else []
+        shippers = with_argument(str(self.spool)) if self._recorded else []
         shipped = sum(map(cpu_seconds, shippers))
         published = subprocess.run(
             [sys.executable, str(APPS / "publish_measured.py"), str(tasks), queue, str(marks)],
@@ -157,10 +167,13 @@ def _settled(pids: Sequence[int]) -> bool:
 
 
 @contextmanager
-def variants(directory: Path) -> Iterator[list[Variant]]:
+def variants(names: Sequence[str], directory: Path, other: Path | None) -> Iterator[list[Variant]]:
     """Start the worker of each variant, a broker and a receiver."""
     with receiver() as url, EmbeddedValkey(directory / "valkey") as valkey:
-        made = [Variant(name, valkey.url, url, directory) for name in VARIANTS]
+        made = [
+            Variant(name, valkey.url, url, directory, other if name == OTHER else None)
+            for name in names
+        ]
         try:
             for variant in made:
                 variant.wait_until_ready()
@@ -170,12 +183,17 @@ def variants(directory: Path) -> Iterator[list[Variant]]:
                 variant.stop()
 
 
-def measure(rounds: int = 7, tasks: int = 2000) -> dict[str, list[Sample]]:
-    """Return the samples of each variant, round by round; the first round only warms up."""
-    samples: dict[str, list[Sample]] = {name: [] for name in VARIANTS}
+def measure(
+    rounds: int = 7, tasks: int = 2000, names: Sequence[str] = USUAL, other: Path | None = None
+) -> dict[str, list[Sample]]:
+    """Return the samples of each variant, round by round; the first round only warms up.
+
+    ``other`` is a directory with another ``celerytrail`` in it, for the variant ``other``.
+    """
+    samples: dict[str, list[Sample]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(prefix="celerytrail-bench-") as folder:
         directory = Path(folder)
-        with variants(directory) as made:
+        with variants(names, directory, other) as made:
             for number in range(rounds + 1):
                 place = number % len(made)
                 for variant in made[place:] + made[:place]:
@@ -238,8 +256,13 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=2000)
     parser.add_argument("--quick", action="store_true", help="2 rounds of 500 tasks")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="beside the package celerytrail in DIR only"
+    )
     given = parser.parse_args()
-    samples = measure(2, 500) if given.quick else measure(given.rounds, given.tasks)
+    names = (PLAIN, OURS, OTHER) if given.against else USUAL
+    rounds, tasks = (2, 500) if given.quick else (given.rounds, given.tasks)
+    samples = measure(rounds, tasks, names, given.against)
     print(json.dumps(as_json(samples)) if given.json else report(samples))
 
 

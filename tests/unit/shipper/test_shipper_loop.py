@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from celerytrail.exporter.shipper.config import ShipperConfig
 from celerytrail.exporter.shipper.patience import Patience
+from celerytrail.exporter.shipper.requests import MAX_RECORDS
 from celerytrail.exporter.shipper.shipper import Shipper
 from celerytrail.exporter.spool.directory import spool_usage
 from tests.integration.shipper.receiver import OtlpReceiver, attributes
@@ -183,3 +184,65 @@ def test_a_lost_run_is_told_once_whatever_happens_to_the_shipper(
 
 def raise_interrupt(_: str) -> None:
     raise KeyboardInterrupt
+
+
+class Noting(Patience):
+    """Notes what had arrived when the shipper paused first, and stops it then."""
+
+    def __init__(self, receiver: OtlpReceiver) -> None:
+        super().__init__(drain_seconds=0.0)
+        self._receiver = receiver
+        self.requests = self.spans = 0
+
+    def wait(self, seconds: float, trouble: str = "") -> None:
+        if not self.stopping:
+            self.requests = len(self._receiver.seen)
+            self.spans = len(list(self._receiver.spans()))
+            self.stop()
+
+
+def run_to_the_first_pause(spool: Path, receiver: OtlpReceiver) -> Noting:
+    config = ShipperConfig.from_env({"CELERYTRAIL_ENDPOINT": receiver.url}, spool=spool)
+    patience = Noting(receiver)
+    shipper = Shipper(config, patience)
+    try:
+        shipper.run()
+    finally:
+        shipper.close()
+        patience.close()
+    return patience
+
+
+def test_what_comes_in_slowly_is_collected(tmp_path: Path, receiver: OtlpReceiver) -> None:
+    spool = tmp_path / "spool"
+
+    def write_more(path: str, message: object) -> int:
+        # While a request is answered, other processes go on.
+        if len(receiver.seen) < 20:
+            write_stream(spool, stream(3), stream_id=f"{len(receiver.seen) + 1:032x}")
+        return 200
+
+    write_stream(spool, stream(3), stream_id=f"{0xABC:032x}")
+    receiver.decide = write_more
+    assert run_to_the_first_pause(spool, receiver).requests == 2, "one of logs and one of spans"
+
+
+def test_a_backlog_is_shipped_without_a_pause(tmp_path: Path, receiver: OtlpReceiver) -> None:
+    count = 3 * MAX_RECORDS
+    write_stream(tmp_path / "spool", stream(count))
+    # The last batch may be a small one.
+    paused_at = run_to_the_first_pause(tmp_path / "spool", receiver).spans
+    assert paused_at == count + 2
+
+
+def test_reports_about_streams_that_are_gone_are_forgotten(
+    tmp_path: Path, receiver: OtlpReceiver
+) -> None:
+    spool = tmp_path / "spool"
+    streams = [f"{number:032x}" for number in range(1, 4)]
+    for name in streams:
+        write_stream(spool, stream(3, closed=False), stream_id=name)
+    with shipper_of(spool, receiver) as shipper:
+        shipper.drain()
+        assert sorted(abandoned(receiver)) == streams
+        assert shipper._own._told == set()
