@@ -76,7 +76,7 @@ def test_sigkill_of_a_worker_and_its_children_loses_nothing_that_was_captured(
     pipeline: Pipeline,
 ) -> None:
     worker = pipeline.start_worker()
-    pipeline.run("publish_steady.py", "200", "0.02", "celery")
+    pipeline.run("publish_steady.py", "200", "0.1", "celery")
     wait_until(lambda: len(pipeline.recorded()) > 40, "the run is in its middle")
     victims = [worker.pid, *children_of(worker.pid)]
     assert len(victims) == 3
