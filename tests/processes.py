@@ -1,7 +1,9 @@
-"""What is known about processes from outside: whether they live, and whose children they are."""
+"""What is known about processes from outside, and ending one so that it ends what it started."""
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 
@@ -30,3 +32,8 @@ def mentioning(text: str) -> dict[int, str]:
         if text.encode() in command + environment and alive(int(entry.name)):
             found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+def exit_on_sigterm() -> None:
+    """Make SIGTERM an exception in this process: the servers and workers it started are ended too."""
+    signal.signal(signal.SIGTERM, lambda signum, _frame: sys.exit(128 + signum))

@@ -22,10 +22,12 @@ from tests.bench import (
     shipper_memory,
     sink_transaction,
 )
+from tests.processes import exit_on_sigterm
 
 
 def main() -> None:
     """Run every benchmark and print the table, or one JSON object with ``--json``."""
+    exit_on_sigterm()
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=30, help="rounds of each benchmark")

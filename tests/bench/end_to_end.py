@@ -27,6 +27,7 @@ from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.spool.reader import SpoolReader
 from tests.bench.process_cpu import children, cpu_seconds, with_argument
 from tests.bench.receiver_process import receiver
+from tests.processes import exit_on_sigterm
 from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
@@ -251,6 +252,7 @@ def as_json(samples: Mapping[str, list[Sample]]) -> dict[str, dict[str, list[flo
 
 def main() -> None:
     """Measure and print."""
+    exit_on_sigterm()
     parser = argparse.ArgumentParser(description="CPU from end to end, beside others")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tasks", type=int, default=2000)

@@ -39,6 +39,7 @@ from celerytrail.exporter.shipper.shipper import Shipper
 from celerytrail.exporter.shipper.span_builder import build_span
 from tests.bench.agent_cost import Workload
 from tests.bench.receiver_process import receiver
+from tests.processes import exit_on_sigterm
 from tests.sdk_oracle import KINDS, values
 from tests.spool_segments import read_segments
 
@@ -194,6 +195,7 @@ def report(results: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     """Measure and print."""
+    exit_on_sigterm()
     parser = argparse.ArgumentParser(description="CPU cost of the shipper, a span")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", action="store_true")

@@ -20,6 +20,7 @@ from pathlib import Path
 from celerytrail.exporter.spool.cursor import Cursor
 from tests.bench.receiver_process import receiver
 from tests.bench.shipper_cost import RECORDS_A_TASK, TWO, write_spool
+from tests.processes import exit_on_sigterm
 
 ROOT = Path(__file__).parents[2]
 DRAIN_SECONDS = 1800.0
@@ -126,6 +127,7 @@ def report(found: Drain) -> str:
 
 def main() -> None:
     """Measure and print, or write one process's part of the spool."""
+    exit_on_sigterm()
     parser = argparse.ArgumentParser(description="memory of the shipper after an outage")
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=4)

@@ -16,6 +16,7 @@ from pathlib import Path
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from tests.acceptance.pipeline import Pipeline
+from tests.processes import exit_on_sigterm
 from tests.soak.soak import Plan, Soak
 
 LINE_SECONDS = 10.0
@@ -44,6 +45,7 @@ class Progress:
 
 def main() -> int:
     """Run one soak on servers of its own; return the exit code."""
+    exit_on_sigterm()
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--tasks", type=int, default=200_000, help="how many (200,000)")
     parser.add_argument("--seed", type=int, help="of workload and faults; a new one if not given")
