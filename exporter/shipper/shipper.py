@@ -84,12 +84,11 @@ class Shipper:
         try:
             while not self._patience.stopping or (stay_for_writers and self._somebody_writes()):
                 others = self._others_shipped
-                did_something = self.ship_some()
+                self.ship_some()
                 now = time.monotonic()
                 self._heartbeats.beat(now)
                 if self._others_shipped != others:
                     shipped_at = written_at = now
-                if did_something:
                     if not self._batch_was_full:
                         # What a request costs, here and in the sink, hardly depends on its size:
                         # let some more records come.
