@@ -161,6 +161,12 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("celery.queues", None, "text", "queues consumed, comma separated; on worker spans"),
     Attribute("celery.version", None, "text", "version of Celery; on worker spans"),
     Attribute("celery.shutdown_how", None, "text", "Warm or Cold; on worker_shutting_down"),
+    Attribute("celery.child.pid", None, "int8", "pid of a pool child that is gone"),
+    Attribute("celery.child.exit_code", None, "int8", "its exit code; minus the signal's number"),
+    Attribute("celery.child.signal", None, "text", "name of the signal that ended it: SIGKILL"),
+    Attribute(
+        "celery.child.memory_bytes", None, "int8", "resident memory at the last heartbeat before"
+    ),
     Attribute(
         "celerytrail.about_stream.id", "about_stream_id", "uuid", "stream that a shipper reports on"
     ),
@@ -283,6 +289,7 @@ STEPS: tuple[Step, ...] = (
     Step(40, "worker_ready", "worker", 0, "online", False, "worker-online"),
     Step(41, "worker_stopping", "worker", 1, "stopping", False, "worker-stopping"),
     Step(42, "worker_heartbeat", "worker", 0, "online", False, "worker-heartbeat"),
+    Step(43, "child_exited", "worker", 0, "online", False, "worker-child-exited"),
     Step(50, "stream_opened", "stream", 0, None, False, "stream-opened"),
     Step(51, "stream_closed", "stream", 2, None, True, "stream-closed"),
     Step(52, "stream_abandoned", "stream", 1, None, True, "stream-abandoned"),

@@ -39,6 +39,10 @@ class Role:
         """Note that this is the main process of the worker of that node name."""
         self.kind, self._node = WORKER, str(node)
 
+    def become_child(self, node: str) -> None:
+        """Note that this is a pool child of the worker of that node name."""
+        self.kind, self._node = CHILD, str(node)
+
     def become_beat(self) -> None:
         """Note that this process is beat; an embedded one is no longer the worker's child."""
         self.kind, self._node = BEAT, ""

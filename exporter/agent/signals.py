@@ -13,6 +13,7 @@ from celerytrail.exporter.agent.handlers.main_process import MainProcessHandlers
 from celerytrail.exporter.agent.handlers.process import ProcessHandlers
 from celerytrail.exporter.agent.handlers.publish import PublishHandlers
 from celerytrail.exporter.agent.handlers.run import RunHandlers
+from celerytrail.exporter.agent.pool_children import PoolChildren
 from celerytrail.exporter.agent.recorder import Recorder
 
 Handler = Callable[..., None]
@@ -24,7 +25,6 @@ IGNORED: Mapping[str, str] = MappingProxyType(
         "task_internal_error": "task_failure follows with the same exception",
         "celeryd_init": "too early: neither node name nor logging are final",
         "worker_before_create_process": "the child's own first record says that it was created",
-        "worker_process_init": "the fork has told us already that this is a child",
         "beat_embedded_init": "beat_init fires as well",
         "import_modules": "nothing happened to a task",
         "setup_logging": "nothing happened to a task",
@@ -52,12 +52,13 @@ class Handlers:
     @classmethod
     def of(cls, recorder: Recorder) -> Handlers:
         """Make the handlers of a recorder."""
-        main_process = MainProcessHandlers(recorder)
+        children = PoolChildren()
+        main_process = MainProcessHandlers(recorder, children)
         return cls(
             PublishHandlers(recorder),
             main_process,
             RunHandlers(recorder, main_process),
-            ProcessHandlers(recorder),
+            ProcessHandlers(recorder, children),
         )
 
 
@@ -88,6 +89,7 @@ def table(recorder: Recorder, handlers: Handlers) -> Mapping[str, Handler]:
             "heartbeat_sent": guarded(process.heartbeat_sent),  # M
             "worker_shutting_down": guarded(process.worker_shutting_down),  # M
             "worker_shutdown": guarded(process.worker_shutdown),  # M
+            "worker_process_init": guarded(process.worker_process_init),  # C; M of a solo pool
             "worker_process_shutdown": guarded(process.worker_process_shutdown),  # C
             "beat_init": guarded(process.beat_init),  # B
         }

@@ -5,6 +5,7 @@ One record is one span, and the same record is always the same span, byte for by
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,6 +70,12 @@ _INTEGERS = (
     ("replaced_task_nesting", "celery.replaced_nesting"),
 )
 _FLAGS = (("is_eager", "celery.is_eager"), ("ignore_result", "celery.ignore_result"))
+_CHILD_STEPS = ("failed", "child_exited")
+_CHILD_NUMBERS = (
+    ("child_pid", "celery.child.pid"),
+    ("exit_code", "celery.child.exit_code"),
+    ("memory_bytes", "celery.child.memory_bytes"),
+)
 _WORKER_TEXTS = (
     ("pool", "celery.pool"),
     ("queues", "celery.queues"),
@@ -347,6 +354,13 @@ def _add_step(step: str, fields: Mapping[str, Any], add: Callable[[bytes], None]
         signum = _text(fields.get("signum"))
         if signum:
             add(constant_text(SPAN, "celery.signum", signum))
+    if step in _CHILD_STEPS:
+        for name, attribute in _CHILD_NUMBERS:
+            if type(fields.get(name)) is int:
+                add(integer(SPAN, attribute, fields[name]))
+        ended_by = _signal_name(fields.get("signum"))
+        if ended_by:
+            add(constant_text(SPAN, "celery.child.signal", ended_by))
     if type(fields.get("lost")) is int:
         add(integer(SPAN, "celerytrail.lost", fields["lost"]))
     if step.startswith("worker_"):
@@ -371,6 +385,15 @@ def _add_step(step: str, fields: Mapping[str, Any], add: Callable[[bytes], None]
         for name in ("last_seq", "torn_bytes"):
             if type(fields.get(name)) is int:
                 add(integer(SPAN, f"celerytrail.about_stream.{name}", fields[name]))
+
+
+def _signal_name(signum: object) -> str | None:
+    if type(signum) is not int:
+        return None
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return str(signum)
 
 
 def _queue(identity: Identity, fields: Mapping[str, Any]) -> str | None:

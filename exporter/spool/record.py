@@ -60,6 +60,7 @@ REQUEST: tuple[str, ...] = (
 """What is kept of ``task.request`` at a run, as a tuple in this order; the send says the rest."""
 
 _RUN = ("trail", "request", "run_id")
+_CHILD = ("child_pid", "exit_code", "signum", "memory_bytes")
 # trail and request are left out where the segment holds the start of the run: see OpenRuns.
 _END = (
     "run_id",
@@ -97,7 +98,8 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                      "content_type", "content_encoding", "body", "body_size", "task_rules"),
         "started": _RUN,
         "succeeded": _END,
-        "failed": _END,
+        # The child is told of by the main process, of a child that is gone.
+        "failed": (*_END, *_CHILD),
         "retried": _END,
         "ignored": _END,
         "rejected": _END,
@@ -113,6 +115,7 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "worker_ready": ("concurrency", "pool", "queues", "celery_version"),
         "worker_stopping": ("how",),
         "worker_heartbeat": ("lost", "spool_bytes", "spool_segments"),
+        "child_exited": _CHILD,
         "stream_opened": (),
         "stream_closed": ("lost",),
         "stream_abandoned": ("about_stream_id", "last_seq", "torn_bytes"),

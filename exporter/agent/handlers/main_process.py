@@ -7,6 +7,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from celerytrail.exporter.agent.exceptions import class_name, message
+from celerytrail.exporter.agent.pool_children import PoolChildren
 from celerytrail.exporter.agent.recorder import Recorder
 from celerytrail.exporter.agent.values import (
     body_bytes,
@@ -24,13 +25,16 @@ _FAILED = STEP_BY_NAME["failed"].code
 _RETRIED = STEP_BY_NAME["retried"].code
 _REPORTED = "_celerytrail_reported"
 _TASK = REQUEST.index("task")
+_CHILD_GONE = (".WorkerLostError", ".TimeLimitExceeded")
+_NO_CHILD = (None, None, None, None)
 
 
 class MainProcessHandlers:
     """Handlers of task_received, task_revoked, task_unknown and task_rejected."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, children: PoolChildren) -> None:
         self._recorder = recorder
+        self._children = children
         self._write = recorder.write
         self._caught = recorder.guard.caught
         self._max_body = recorder.config.max_body_bytes
@@ -104,7 +108,8 @@ class MainProcessHandlers:
     def failed(self, sender: Any, task_id: Any, failure: tuple[Any, Any, Any]) -> None:
         """Record a failure that the main process reports: the child was lost, or out of time.
 
-        Celery 5.7 reports a time limit twice; the second report of a reception is dropped.
+        Celery 5.7 reports a time limit twice; the second report of a reception is dropped. Of a
+        child that is gone the record tells pid, exit code, signal and memory, where they are known.
         """
         request = self._requests.get(task_id)
         if request is not None:
@@ -122,7 +127,10 @@ class MainProcessHandlers:
             trail = _trail_of(known)
             values = request_values_of_message(known, known.get("delivery_info"))
         rules = self._rules.of_task(sender) or self._rules.of_name(values[_TASK])
-        self._write(_FAILED, time_ns(), (None, None, None, *failure, None, rules, trail, values))
+        child = self._child(request, failure)
+        self._write(
+            _FAILED, time_ns(), (None, None, None, *failure, None, rules, trail, values, *child)
+        )
 
     def retried(self, request: Any, failure: tuple[Any, Any, Any]) -> None:
         """Record a task that the main process gave back to be run again."""
@@ -130,6 +138,12 @@ class MainProcessHandlers:
         values = request_values(request)
         rules = self._rules.of_name(values[_TASK])
         self._write(_RETRIED, time_ns(), (None, None, None, *failure, None, rules, trail, values))
+
+    def _child(self, request: Any, failure: tuple[Any, Any, Any]) -> tuple[int | None, ...]:
+        if not failure[0].endswith(_CHILD_GONE):
+            return _NO_CHILD
+        end = self._children.of(getattr(request, "worker_pid", None), failure[1])
+        return _NO_CHILD if end is None else end.fields()
 
 
 def _trail_of(headers: Any) -> str | None:

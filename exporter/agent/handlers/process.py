@@ -8,8 +8,9 @@ from typing import Any
 import celery
 
 from celerytrail.exporter.agent.guard import logger
+from celerytrail.exporter.agent.pool_children import PoolChildren
 from celerytrail.exporter.agent.recorder import Recorder
-from celerytrail.exporter.agent.role import WORKER
+from celerytrail.exporter.agent.role import PUBLISHER, WORKER
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.directory import prepare_directory, spool_usage
 from celerytrail.exporter.spool.errors import SpoolError
@@ -22,8 +23,10 @@ _HEARTBEAT = STEP_BY_NAME["worker_heartbeat"].code
 class ProcessHandlers:
     """Handlers of the worker_*, celeryd_*, beat_* and heartbeat signals."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, children: PoolChildren) -> None:
         self._recorder = recorder
+        self._children = children
+        self._stopping = False
         self._next_heartbeat = 0
         self._announced = False
 
@@ -40,6 +43,8 @@ class ProcessHandlers:
         """Record that the worker consumes, with its pool and its queues."""
         controller = getattr(sender, "controller", sender)
         self._start(controller)
+        self._stopping = False
+        self._children.watch(getattr(controller, "pool", None))
         self._recorder.note(
             "worker_ready",
             getattr(controller, "concurrency", None),
@@ -49,20 +54,29 @@ class ProcessHandlers:
         )
 
     def heartbeat_sent(self, **_: Any) -> None:
-        """Record that the worker lives, once a minute; look after the shipper."""
+        """Record that the worker lives, once a minute; look after its children and the shipper."""
         now = time_ns()
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_NANOSECONDS
             self._recorder.write(_HEARTBEAT, now, (self._recorder.writer.lost, *self._spool()))
         self._recorder.shipper.ensure(now)
+        self._note_ended_children()
+        self._children.sample()
 
     def worker_shutting_down(self, how: Any = None, **_: Any) -> None:
         """Record that the worker was told to stop, warm or cold."""
+        self._note_ended_children()
+        self._stopping = True  # from now on children end because they are told to
         self._recorder.note("worker_stopping", how)
 
     def worker_shutdown(self, **_: Any) -> None:
         """Say goodbye: the worker has stopped."""
         self._recorder.close()
+
+    def worker_process_init(self, sender: Any = None, **_: Any) -> None:
+        """Become a pool child of that node, where it is a new interpreter and no fork."""
+        if self._recorder.role.kind == PUBLISHER:
+            self._recorder.role.become_child(sender)
 
     def worker_process_shutdown(self, **_: Any) -> None:
         """Say goodbye: this pool child ends."""
@@ -80,6 +94,11 @@ class ProcessHandlers:
         except SpoolError:
             return ()
         return usage.bytes, usage.segments
+
+    def _note_ended_children(self) -> None:
+        if not self._stopping:
+            for end in self._children.ended():
+                self._recorder.note("child_exited", *end.fields())
 
     def _start(self, sender: Any) -> None:
         if self._announced:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sys import exc_info
 from time import monotonic_ns, time_ns
 from typing import Any
 
 from celerytrail.exporter.agent.exceptions import class_name, message, original, traceback_text
 from celerytrail.exporter.agent.handlers.main_process import MainProcessHandlers
+from celerytrail.exporter.agent.raised_late import raised_late
 from celerytrail.exporter.agent.recorder import Recorder
 from celerytrail.exporter.agent.result import result_value
 from celerytrail.exporter.agent.running import (
@@ -56,6 +58,7 @@ class RunHandlers:
         self._capture_result = recorder.config.capture_result
         self._main_process = main_process
         self._last: list[Any] | None = None
+        self._late_id: Any = None
 
     # The arguments that are not used are named all the same: without that Python makes a dict of
     # them for each task.
@@ -114,6 +117,10 @@ class RunHandlers:
             code = _END_OF_STATE.get(state, _ABORTED)
             began, took = run[START_NS], clock - run[CLOCK_NS]
             fields: tuple[Any, ...] = (run[RUN_ID], began, took)
+            if code == _SUCCEEDED and exc_info()[1] is not None:
+                late = raised_late()
+                if late is not None:
+                    code, run[EXCEPTION], self._late_id = _FAILED, late, run[REQUEST][_ID]
             if code != _SUCCEEDED:
                 fields += (*(run[EXCEPTION] or _failure_of(retval)), None, self._rules(task))
             elif self._capture_result:
@@ -144,9 +151,11 @@ class RunHandlers:
                 run[EXCEPTION] = failure
             elif last is not None and last[REQUEST][_ID] == task_id:
                 # after_return raised: up to Celery 5.5 the result becomes a failure after the end.
-                rules = self._rules(sender)
-                end = (None, None, None, *failure, None, rules, last[TRAIL], last[REQUEST])
-                self._write(_FAILED, time_ns(), end)
+                # Where the run was a success by then, its end says so already.
+                if self._late_id != task_id:
+                    rules = self._rules(sender)
+                    end = (None, None, None, *failure, None, rules, last[TRAIL], last[REQUEST])
+                    self._write(_FAILED, time_ns(), end)
             else:
                 self._main_process.failed(sender, task_id, failure)
         except Exception as exc:  # noqa: BLE001 (never into a task)
