@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from billiard.einfo import ExceptionInfo
 
@@ -12,7 +13,7 @@ _MAX_FRAMES = 8
 _TRACER = "trace_task"
 
 
-def raised_late() -> tuple[str, str, str | None] | None:
+def raised_late() -> tuple[Any, Any, Any] | None:
     """Return class, message and traceback of what passes through the tracer that sends task_postrun now.
 
     Up to Celery 5.5, and for eager tasks in all versions, it turns a success into a failure, which

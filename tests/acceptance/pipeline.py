@@ -69,6 +69,8 @@ class Pipeline:
     sink_port: int = 0
     endpoint: str = ""
     result_url: str = ""  # of the result backend, where it is not the broker
+    apps: Path = APPS
+    app: str = "ordinary"
     programs: list[Program] = field(default_factory=list)
     shipper_settings: dict[str, str] = field(default_factory=dict)
 
@@ -92,7 +94,7 @@ class Pipeline:
         }
         return {
             **kept,
-            "PYTHONPATH": str(APPS),
+            "PYTHONPATH": str(self.apps),
             "BROKER_URL": self.broker_url,
             "RESULT_URL": self.result_url or self.broker_url,
             "WORKLOAD_RECORD": str(self.record),
@@ -176,7 +178,7 @@ class Pipeline:
         self,
         *arguments: str,
         name: str = "worker",
-        app: str = "ordinary",
+        app: str = "",
         before: Sequence[str] = (),
         **environ: str,
     ) -> Program:
@@ -185,7 +187,7 @@ class Pipeline:
             name,
             [
                 *before,
-                self.python, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO",
+                self.python, "-m", "celery", "-A", app or self.app, "worker", "--loglevel", "INFO",
                 "-n", f"{name}{len(self.programs)}@%h", "--concurrency", "2",
                 "-Q", "celery,slow lane", *arguments,
             ],
@@ -198,7 +200,7 @@ class Pipeline:
     def run(self, script: str, *arguments: str, **environ: str) -> list[dict[str, Any]]:
         """Run a publishing script to its end and return the JSON lines it printed."""
         done = subprocess.run(
-            [self.python, str(APPS / script), *arguments],
+            [self.python, str(self.apps / script), *arguments],
             env=self.environ(**environ),
             cwd=self.directory,
             capture_output=True,

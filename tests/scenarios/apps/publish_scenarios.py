@@ -1,0 +1,218 @@
+"""Play scenarios by name, and print the id of each one's task as a line of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from celery import Celery, chord
+from celery.exceptions import OperationalError
+from kombu import Connection, Exchange, Producer
+from scenario_app import (
+    FOLDER,
+    add,
+    app,
+    begun,
+    broker,
+    call_directly,
+    careless,
+    exhaust,
+    exit_child,
+    fail,
+    flaky,
+    held,
+    held_late,
+    hopeless,
+    ignore,
+    kill_child,
+    kill_child_late,
+    kill_child_once,
+    leave,
+    limited,
+    progress,
+    reject,
+    reject_once,
+    release,
+    replace_by_group,
+    replace_by_task,
+    softly_limited,
+    total,
+    unserialisable,
+)
+
+import celerytrail.exporter.auto  # noqa: F401 (the one line that a publisher adds)
+
+DEADLINE = time.monotonic() + 100
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    while not condition():
+        if time.monotonic() > DEADLINE:
+            sys.exit(f"gave up waiting for {what}")
+        time.sleep(0.05)
+
+
+def revoke(task_id: str, **how: object) -> None:
+    answers = app.control.revoke(task_id, reply=True, timeout=20, limit=1, **how)
+    if not answers:
+        sys.exit("no worker answered the revoke")
+
+
+def start_held(task=held, **options: object) -> str:
+    task_id = task.apply_async(**options).id
+    wait_for(lambda: begun(task_id), "the start of a held task")
+    return task_id
+
+
+def malformed() -> None:
+    with Connection(broker) as connection:
+        Producer(connection).publish(
+            {"no": "task"}, exchange=Exchange(""), routing_key="celery", serializer="json"
+        )
+
+
+def revoked_waiting() -> str:
+    task_id = add.apply_async((1, 1), countdown=6).id
+    revoke(task_id)
+    return task_id
+
+
+def expired_waiting() -> str:
+    return add.apply_async((1, 1), countdown=6, expires=5).id
+
+
+def revoked_unreceived() -> str:
+    task_id = str(uuid.uuid4())
+    revoke(task_id)
+    return add.apply_async((1, 1), task_id=task_id).id
+
+
+def expired_unreceived() -> str:
+    past = datetime.now(timezone.utc) - timedelta(hours=1)
+    return add.apply_async((1, 1), expires=past).id
+
+
+def terminated(signal: str) -> str:
+    task_id = start_held()
+    revoke(task_id, terminate=True, signal=signal)
+    release(task_id)  # where nothing terminates it
+    return task_id
+
+
+def revoked_running() -> str:
+    task_id = start_held()
+    revoke(task_id)
+    release(task_id)
+    return task_id
+
+
+def always_eager() -> str:
+    app.conf.task_always_eager = True
+    try:
+        return add.delay(1, 1).id
+    finally:
+        app.conf.task_always_eager = False
+
+
+def eager_chord() -> str:
+    app.conf.task_always_eager = True
+    try:
+        result = chord([add.s(1, 1), add.s(2, 2)])(total.s())
+        if result.get(disable_sync_subtasks=False) != 6:
+            sys.exit("the eager chord has another result")
+        return result.id
+    finally:
+        app.conf.task_always_eager = False
+
+
+def broker_down() -> str:
+    task_id = str(uuid.uuid4())
+    nobody = Celery("nobody", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    try:
+        nobody.send_task("scenario_app.add", (1, 1), task_id=task_id, retry=False)
+    except (OperationalError, OSError):
+        return task_id
+    sys.exit("the message was published to nobody")
+
+
+def redelivered() -> str:
+    task_id = start_held(held_late)
+    with app.connection_for_write(transport_options={"visibility_timeout": 1}) as connection:
+        channel = connection.default_channel
+
+        def begun_again() -> bool:
+            channel.qos.restore_visible(interval=1)
+            return len(begun(task_id)) > 1
+
+        wait_for(begun_again, "the second run")
+    release(task_id)
+    return task_id
+
+
+def waiting_long() -> str:
+    return add.apply_async((1, 1), countdown=12).id
+
+
+def fillers() -> None:
+    # The other place of the worker's two, so that what comes next is prefetched and not run.
+    (FOLDER / "filler").write_text(start_held())
+
+
+SCENARIOS: dict[str, Callable[[], str | None]] = {
+    "ok": lambda: add.delay(1, 2).id,
+    "exception": lambda: fail.delay().id,
+    "retry": lambda: flaky.delay().id,
+    "retry exhausted": lambda: hopeless.delay().id,
+    "Ignore": lambda: ignore.delay().id,
+    "Reject(requeue=False)": lambda: reject.delay().id,
+    "Reject(requeue=True)": lambda: reject_once.delay().id,
+    "self.replace(sig)": lambda: replace_by_task.delay().id,
+    "self.replace(group)": lambda: replace_by_group.delay().id,
+    "soft time limit": lambda: softly_limited.delay().id,
+    "hard time limit": lambda: limited.delay().id,
+    "child SIGKILL": lambda: kill_child.delay().id,
+    "child os._exit": lambda: exit_child.delay().id,
+    "child SIGKILL, acks_late": lambda: kill_child_late.delay().id,
+    "child SIGKILL, reject_on_worker_lost": lambda: kill_child_once.delay().id,
+    "sys.exit() in task": lambda: leave.delay().id,
+    "MemoryError raised": lambda: exhaust.delay().id,
+    "unpicklable result": lambda: unserialisable.delay().id,
+    "after_return raises": lambda: careless.delay().id,
+    "update_state(custom)": lambda: progress.delay().id,
+    "task() called directly": lambda: call_directly.delay().id,
+    "unknown task": lambda: app.send_task("no.such.task", (1,)).id,
+    "malformed message": malformed,
+    "revoked before start / ETA": revoked_waiting,
+    "expired before start / ETA": expired_waiting,
+    "revoked before reception": revoked_unreceived,
+    "expired before reception": expired_unreceived,
+    "revoke(terminate=True) SIGTERM, running": lambda: terminated("SIGTERM"),
+    "revoke(terminate=True) SIGKILL, running": lambda: terminated("SIGKILL"),
+    "revoke without terminate, running": revoked_running,
+    "eager (apply)": lambda: add.apply((1, 2)).id,
+    "eager (apply), exception": lambda: fail.apply().id,
+    "eager (apply), retry": lambda: flaky.apply().id,
+    "eager (task_always_eager)": always_eager,
+    "eager chord": eager_chord,
+    "broker down at publish": broker_down,
+    "visibility_timeout redelivery": redelivered,
+    "warm shutdown, running": start_held,
+    "warm shutdown, prefetched": lambda: add.delay(1, 2).id,
+    "warm shutdown, ETA": waiting_long,
+    "cold shutdown": start_held,
+    "cold shutdown, acks_late": lambda: start_held(held_late),
+    "max_tasks_per_child": lambda: add.delay(1, 2).id,
+    "MainProcess SIGKILL": start_held,
+}
+
+if __name__ == "__main__":
+    Path(FOLDER).mkdir(exist_ok=True)
+    for name in json.loads(sys.argv[1]):
+        if name == "warm shutdown, prefetched":
+            fillers()
+        print(json.dumps({"name": name, "id": SCENARIOS[name]()}), flush=True)

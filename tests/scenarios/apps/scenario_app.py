@@ -1,0 +1,182 @@
+"""An ordinary Celery app with a task for each way to end. It does not know celerytrail.
+
+A task that has to be caught while it runs makes a file when it has begun, and ends when there is
+another one, or by itself after a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from celery import Celery, Task, group
+from celery.exceptions import Ignore, Reject
+
+FOLDER = Path(os.environ["SCENARIO_FOLDER"])
+
+broker = os.environ["BROKER_URL"]
+app = Celery("scenario_app", broker=broker, backend=os.environ.get("RESULT_URL", broker))
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    worker_prefetch_multiplier=1,
+    result_expires=3600,
+)
+
+
+def begun(task_id: str) -> list[Path]:
+    """Return the files of the runs of a task that have begun."""
+    return sorted(FOLDER.glob(f"begun-{task_id}-*"))
+
+
+def release(task_id: str) -> None:
+    """Let every run of a task end."""
+    (FOLDER / f"release-{task_id}").touch()
+
+
+def hold(task_id: str) -> None:
+    """Say that a run of a task has begun, and wait until it may end."""
+    (FOLDER / f"begun-{task_id}-{uuid.uuid4().hex}").touch()
+    deadline = time.monotonic() + 60
+    while not (FOLDER / f"release-{task_id}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def first_time(task_id: str) -> bool:
+    """Say whether no run of a task has begun before, and note that one has."""
+    before = begun(task_id)
+    (FOLDER / f"begun-{task_id}-{uuid.uuid4().hex}").touch()
+    return not before
+
+
+@app.task
+def add(x, y):
+    return x + y
+
+
+@app.task
+def total(numbers):
+    return sum(numbers)
+
+
+@app.task
+def fail():
+    raise ValueError("no")
+
+
+@app.task(bind=True, max_retries=1)
+def flaky(self):
+    if not self.request.retries:
+        raise self.retry(exc=KeyError("again"), countdown=0)
+    return self.request.retries
+
+
+@app.task(bind=True, max_retries=1)
+def hopeless(self):
+    raise self.retry(exc=KeyError("never"), countdown=0)
+
+
+@app.task
+def ignore():
+    raise Ignore("not today")
+
+
+@app.task
+def reject():
+    raise Reject("not this one", requeue=False)
+
+
+@app.task(bind=True, acks_late=True)
+def reject_once(self):
+    if first_time(self.request.id):
+        raise Reject("later", requeue=True)
+
+
+@app.task(bind=True)
+def replace_by_task(self):
+    return self.replace(add.s(40, 1))
+
+
+@app.task(bind=True)
+def replace_by_group(self):
+    return self.replace(group(add.s(1, 1), add.s(2, 2)))
+
+
+@app.task(soft_time_limit=1)
+def softly_limited():
+    time.sleep(2.5)
+
+
+@app.task(time_limit=1)
+def limited():
+    time.sleep(2.5)
+
+
+@app.task
+def kill_child():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+def exit_child():
+    os._exit(3)
+
+
+@app.task(acks_late=True)
+def kill_child_late():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(bind=True, acks_late=True, reject_on_worker_lost=True)
+def kill_child_once(self):
+    if first_time(self.request.id):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+def leave():
+    sys.exit(7)
+
+
+@app.task
+def exhaust():
+    raise MemoryError("all of it")
+
+
+@app.task
+def unserialisable():
+    return object()
+
+
+class Careless(Task):
+    def after_return(self, *args, **kwargs):
+        raise RuntimeError("after the end")
+
+
+@app.task(base=Careless)
+def careless():
+    return 1
+
+
+@app.task(bind=True)
+def progress(self):
+    self.update_state(state="HALFWAY", meta={"done": 1})
+    return 2
+
+
+@app.task
+def call_directly():
+    return add(1, 2)
+
+
+@app.task(bind=True)
+def held(self):
+    hold(self.request.id)
+
+
+@app.task(bind=True, acks_late=True)
+def held_late(self):
+    hold(self.request.id)

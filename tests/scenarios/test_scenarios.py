@@ -1,0 +1,61 @@
+"""Each scenario on each worker it means something on: what the ledger says when it is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from celerytrail.exporter.attributes import STEP_BY_NAME
+from tests.scenarios.expected import LOST_RUNS_ARE_CONCLUDED
+from tests.scenarios.play import Stage, same
+from tests.scenarios.table import EVENTLET, TARGETS, Scenario, Target, played_on
+
+ROWS = [(target, one) for target in TARGETS for one in played_on(target)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+
+
+def need(target: Target) -> None:
+    if target.pool == EVENTLET:
+        # It is abandoned by its authors: the newest Python may not have it.
+        pytest.importorskip("eventlet", reason="eventlet cannot be imported here")
+
+
+@pytest.mark.parametrize(
+    ("target", "scenario"), ROWS, ids=lambda one: getattr(one, "name", str(one))
+)
+def test_the_ledger_says_what_happened(stage: Stage, target: Target, scenario: Scenario) -> None:
+    need(target)
+    played = stage.played(target)
+    expected, found = scenario.on(target).now(), played.found[scenario.name]
+    assert (found.state, list(found.runs), sorted(found.steps)) == (
+        expected.state,
+        list(expected.runs),
+        sorted(expected.steps),
+    ), played.ids[scenario.name]
+    assert same(found, expected)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_what_has_ended_has_an_end(stage: Stage, target: Target) -> None:
+    """No scenario leaves a task without an end; an end that was concluded is marked."""
+    need(target)
+    played = stage.played(target)
+    for scenario in played_on(target):
+        expected = scenario.on(target)
+        if expected.state is None:
+            continue
+        if not LOST_RUNS_ARE_CONCLUDED and expected.inferred:
+            continue
+        found = played.found[scenario.name]
+        assert found.state is not None
+        assert STEP_BY_NAME[found.state].ends, scenario.name
+        assert played.finished[scenario.name], scenario.name
+        assert played.inferred[scenario.name] is expected.inferred, scenario.name
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_no_stream_has_a_gap(stage: Stage, target: Target) -> None:
+    need(target)
+    played = stage.played(target)
+    assert {stream["process_kind"] for stream in played.streams} >= {"worker", "publisher"}
+    assert [stream for stream in played.streams if stream["missing"]] == []
+    assert "the task is not affected" not in played.logs
