@@ -115,7 +115,7 @@ def install(config: AgentConfig) -> Recorder:
     encoders.install()
     publish_errors.install()
     connect(connected)
-    _hook_process()
+    _hook_process(recorder)
     return recorder
 
 
@@ -131,11 +131,12 @@ def uninstrument() -> None:
     there.close()
 
 
-def _hook_process() -> None:
+def _hook_process(recorder: Recorder) -> None:
     global _hooked
     if not _hooked:
         _hooked = True
         atexit.register(_close)
+        _finalize_in_child(recorder)
         os.register_at_fork(after_in_child=_after_fork)
 
 
@@ -153,6 +154,21 @@ def _after_fork() -> None:
         module = sys.modules.get(name)
         if module is not None:
             module.register_after_fork(_installed.recorder, _finalize_with(module))
+
+
+def _finalize_in_child(recorder: Recorder) -> None:
+    # A child that is a new interpreter and no fork ends by os._exit as well. While it unpickles what
+    # it is to do, it has not become that process yet, and will forget what it is to finalize.
+    for name in ("multiprocessing", "billiard"):
+        process = sys.modules.get(f"{name}.process")
+        util = sys.modules.get(f"{name}.util")
+        if process is None or util is None:
+            continue
+        current = process.current_process()
+        if getattr(current, "_inheriting", False):
+            util.register_after_fork(recorder, _finalize_with(util))
+        elif type(current).__name__ != "_MainProcess":
+            util.Finalize(None, _close, exitpriority=0)
 
 
 def _finalize_with(module: Any) -> Any:

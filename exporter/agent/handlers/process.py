@@ -10,7 +10,7 @@ import celery
 from celerytrail.exporter.agent.guard import logger
 from celerytrail.exporter.agent.pool_children import PoolChildren
 from celerytrail.exporter.agent.recorder import Recorder
-from celerytrail.exporter.agent.role import PUBLISHER, WORKER
+from celerytrail.exporter.agent.role import BEAT, CHILD, PUBLISHER, WORKER
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.directory import prepare_directory, spool_usage
 from celerytrail.exporter.spool.errors import SpoolError
@@ -32,6 +32,7 @@ class ProcessHandlers:
 
     def worker_init(self, sender: Any = None, **_: Any) -> None:
         """Become the worker of that node name, before it forks its pool."""
+        self._change_role(WORKER)
         self._recorder.role.become_worker(sender.hostname)
 
     def celeryd_after_setup(self, sender: Any = None, instance: Any = None, **_: Any) -> None:
@@ -45,6 +46,7 @@ class ProcessHandlers:
         self._start(controller)
         self._stopping = False
         self._children.watch(getattr(controller, "pool", None))
+        self._children.sample()
         self._recorder.note(
             "worker_ready",
             getattr(controller, "concurrency", None),
@@ -76,6 +78,7 @@ class ProcessHandlers:
     def worker_process_init(self, sender: Any = None, **_: Any) -> None:
         """Become a pool child of that node, where it is a new interpreter and no fork."""
         if self._recorder.role.kind == PUBLISHER:
+            self._change_role(CHILD)
             self._recorder.role.become_child(sender)
 
     def worker_process_shutdown(self, **_: Any) -> None:
@@ -85,6 +88,7 @@ class ProcessHandlers:
 
     def beat_init(self, sender: Any = None, **_: Any) -> None:
         """Become beat, the process that publishes by the clock."""
+        self._change_role(BEAT)
         self._recorder.role.become_beat()
         self._start(sender)
 
@@ -94,6 +98,11 @@ class ProcessHandlers:
         except SpoolError:
             return ()
         return usage.bytes, usage.segments
+
+    def _change_role(self, kind: str) -> None:
+        # A stream is of one kind of process: what was published before has its own.
+        if self._recorder.role.kind != kind:
+            self._recorder.close()
 
     def _note_ended_children(self) -> None:
         if not self._stopping:

@@ -14,6 +14,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     beat_schedule={"tick": {"task": "recorded_app.add", "schedule": 0.2, "args": (1, 1)}},
 )
+if "POOL_START_METHOD" in os.environ:
+    app.conf.worker_pool_start_method = os.environ["POOL_START_METHOD"]
 
 
 @app.task

@@ -6,12 +6,10 @@ What the recorder wrote into the spool is compared with what the app and its res
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,87 +20,21 @@ from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.spool.record import HEADERS, REQUEST, Record
 from celerytrail.exporter.spool.trail import read_trail
 from tests.celery_versions import NEWEST, interpreter
+from tests.integration.agent.place import (
+    DEADLINE_SECONDS,
+    Place,
+    child_processes,
+    end,
+    wait_until,
+)
 from tests.spool_segments import Segment, read_segments
 
-HERE = Path(__file__).parent
-DEADLINE_SECONDS = 90.0
 BACKEND_STATES = {
     "succeeded": "SUCCESS",
     "failed": "FAILURE",
     "revoked": "REVOKED",
     "expired": "REVOKED",
 }
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting for {what}"
-        time.sleep(0.05)
-
-
-class Place:
-    """A worker of the app, its broker, and the spool they share."""
-
-    def __init__(self, python: str, folder: Path, broker: EmbeddedValkey) -> None:
-        self.python = python
-        self.folder = folder
-        self.spool = folder / "spool"
-        self.port = broker.port
-        self.environ = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("CELERYTRAIL_", "OTEL_"))},
-            "BROKER_URL": broker.url,
-            "PYTHONPATH": str(HERE),
-            "CELERYTRAIL_SPOOL_DIR": str(self.spool),
-            "CELERYTRAIL_SHIPPER": "off",
-            "CELERYTRAIL_SERVICE": "recorded",
-        }
-        self.log = folder / "worker.log"
-
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        return self.start_celery("worker", "-c", "2", "-l", "INFO")
-
-    def start_celery(self, *arguments: str) -> subprocess.Popen[bytes]:
-        with self.log.open("wb") as log:
-            return subprocess.Popen(
-                [self.python, "-m", "celery", "-A", "recorded_app", *arguments],
-                env=self.environ,
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-            )
-
-    def publish(self, how: str) -> Any:
-        done = subprocess.run(
-            [self.python, str(HERE / "publish_everything.py"), how],
-            env=self.environ,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-    def steps(self) -> list[str]:
-        if not self.spool.exists():
-            return []
-        return [one.step.name for segment in read_segments(self.spool) for one in segment.records]
-
-    def wait_ready(self) -> None:
-        wait_until(lambda: "worker_ready" in self.steps(), "the worker")
-
-
-def end(process: subprocess.Popen[bytes], how: int) -> None:
-    if process.poll() is None:
-        process.send_signal(how)
-    try:
-        process.wait(DEADLINE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,26 +85,6 @@ def final_state(records: list[Record]) -> str:
         key=lambda one: (trail_of(one)["sent_unix_nano"], one.step.rank, one.time_unix_nano),
     )
     return best.step.name
-
-
-def child_processes(parent: int, port: int) -> list[dict[str, Any]]:
-    """Look at the pool children in /proc: their threads, and their TCP connections elsewhere."""
-    found = []
-    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        process = Path("/proc") / child
-        inodes = set()
-        for descriptor in (process / "fd").iterdir():
-            target = os.readlink(descriptor)
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
-        elsewhere = []
-        for table in ("net/tcp", "net/tcp6", "net/udp"):
-            for line in (process / table).read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[9] in inodes and int(fields[2].rpartition(":")[2], 16) != port:
-                    elsewhere.append(line)
-        found.append({"threads": len(list((process / "task").iterdir())), "elsewhere": elsewhere})
-    return found
 
 
 @pytest.fixture(scope="module", params=["5.2", NEWEST])

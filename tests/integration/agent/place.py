@@ -1,0 +1,121 @@
+"""A worker of the app in this folder, its broker, and the spool they share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from celerytrail.examples.embedded.valkey import EmbeddedValkey
+from tests.spool_segments import read_segments
+
+HERE = Path(__file__).parent
+DEADLINE_SECONDS = 90.0
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting for {what}"
+        time.sleep(0.05)
+
+
+class Place:
+    """A worker of the app, its broker, and the spool they share."""
+
+    def __init__(self, python: str, folder: Path, broker: EmbeddedValkey) -> None:
+        self.python = python
+        self.folder = folder
+        self.spool = folder / "spool"
+        self.port = broker.port
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("CELERYTRAIL_", "OTEL_"))},
+            "BROKER_URL": broker.url,
+            "PYTHONPATH": str(HERE),
+            "CELERYTRAIL_SPOOL_DIR": str(self.spool),
+            "CELERYTRAIL_SHIPPER": "off",
+            "CELERYTRAIL_SERVICE": "recorded",
+        }
+        self.log = folder / "worker.log"
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        return self.start_celery("worker", "-c", "2", "-l", "INFO")
+
+    def start_celery(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [self.python, "-m", "celery", "-A", "recorded_app", *arguments],
+                env=self.environ,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
+
+    def publish(self, how: str) -> Any:
+        return self.run("publish_everything.py", how)
+
+    def run(self, script: str, *arguments: str) -> Any:
+        """Run a script of this folder to its end, and return what its last line says as JSON."""
+        done = subprocess.run(
+            [self.python, str(HERE / script), *arguments],
+            env=self.environ,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def steps(self) -> list[str]:
+        if not self.spool.exists():
+            return []
+        return [one.step.name for segment in read_segments(self.spool) for one in segment.records]
+
+    def wait_ready(self) -> None:
+        wait_until(lambda: "worker_ready" in self.steps(), "the worker")
+
+
+def end(process: subprocess.Popen[bytes], how: int) -> None:
+    if process.poll() is None:
+        process.send_signal(how)
+    try:
+        process.wait(DEADLINE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+def child_processes(parent: int, port: int) -> list[dict[str, Any]]:
+    """Look at the pool children in /proc: their threads, and their TCP connections elsewhere."""
+    return [threads_and_connections(child, port) for child in children_of(parent)]
+
+
+def children_of(parent: int) -> list[int]:
+    """Return the pids of the children of a process."""
+    return [*map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+
+
+def threads_and_connections(pid: int, port: int) -> dict[str, Any]:
+    """Count the threads of a process in /proc, and list its connections to any other port."""
+    process = Path("/proc") / str(pid)
+    inodes = set()
+    for descriptor in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed just now
+            target = os.readlink(descriptor)
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    elsewhere = []
+    for table in ("net/tcp", "net/tcp6", "net/udp"):
+        for line in (process / table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[9] in inodes and int(fields[2].rpartition(":")[2], 16) != port:
+                elsewhere.append(line)
+    return {"threads": len(list((process / "task").iterdir())), "elsewhere": elsewhere}
