@@ -29,6 +29,13 @@ class Installed:
     encoders: EncoderWatch
     publish_errors: PublishErrorWatch
 
+    def note_fork(self) -> None:
+        """Look at what this process has forked. It does not raise."""
+        try:
+            self.handlers.children.forked()
+        except Exception as exc:  # noqa: BLE001 (never into whoever forks)
+            self.recorder.guard.caught("fork", exc)
+
     def close(self) -> None:
         """Record what is still owed, say goodbye, and let the shipper live on."""
         self.handlers.publish.close()
@@ -137,7 +144,7 @@ def _hook_process(recorder: Recorder) -> None:
         _hooked = True
         atexit.register(_close)
         _finalize_in_child(recorder)
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(after_in_child=_after_fork, after_in_parent=_forked)
 
 
 def _close() -> None:
@@ -145,10 +152,16 @@ def _close() -> None:
         _installed.close()
 
 
+def _forked() -> None:
+    if _installed is not None:
+        _installed.note_fork()
+
+
 def _after_fork() -> None:
     if _installed is None:
         return
     _installed.recorder.after_fork()
+    _installed.handlers.children.after_fork()
     # Children of multiprocessing and billiard end by os._exit: atexit is not run in them.
     for name in ("multiprocessing.util", "billiard.util"):
         module = sys.modules.get(name)

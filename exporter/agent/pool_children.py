@@ -19,7 +19,7 @@ MAX_ENDED = 1024
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # What billiard says of a child's end: "signal 9 (SIGKILL)", "exitcode 3".
-_STATUS = re.compile(r"\b(?:signal (?P<signum>\d+)|exitcode (?P<code>-?\d+))\b")
+_STATUS = re.compile(r"\b(?:signal (?P<signum>\d{1,4})|exitcode (?P<code>-?\d{1,9}))\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,19 @@ class _Child:
     memory_bytes: int | None = None
 
     def end(self) -> ChildEnd | None:
-        # The pool itself waits for its children; what it has not heard of is not asked for here.
-        code = getattr(getattr(self.process, "_popen", None), "returncode", None)
-        if not isinstance(code, int):
+        code = _exit_code(self.process)
+        if code is None:
             return None
         signum = -code if code < 0 else None
         return ChildEnd(self.process.pid, code, signum, self.memory_bytes)
 
 
 class PoolChildren:
-    """Watches the children of one worker. Pools without processes have none, and cost nothing.
-
-    A child that comes and goes between two looks is not seen here; its own stream tells of it.
-    """
+    """Watches the children of one worker. Pools without processes have none, and cost nothing."""
 
     def __init__(self) -> None:
         self._pool: Any = None
+        # By the identity of the process object: one that is being forked has no pid yet.
         self._living: dict[int, _Child] = {}
         self._ended: OrderedDict[int, ChildEnd] = OrderedDict()
         self._next = 0
@@ -70,27 +67,38 @@ class PoolChildren:
         self._pool = pool
         self._refresh()
 
+    def forked(self) -> None:
+        """Take note of a child that this process has just forked; it may be gone before the next look."""
+        if self._pool is not None:
+            self._refresh()
+
+    def after_fork(self) -> None:
+        """Forget all of them: in a child they are somebody else's."""
+        self._pool = None
+        self._living.clear()
+        self._ended.clear()
+
     def sample(self) -> None:
         """Read how much memory the children have: at most ``MAX_SAMPLES`` of them a call."""
         self._refresh()
-        children = list(self._living.items())
+        children = list(self._living.values())
         count = len(children)
         for number in range(self._next, self._next + min(count, MAX_SAMPLES)):
-            pid, child = children[number % count]
-            child.memory_bytes = _resident_bytes(pid) or child.memory_bytes
+            child = children[number % count]
+            child.memory_bytes = _resident_bytes(child.process.pid) or child.memory_bytes
         self._next = (self._next + MAX_SAMPLES) % count if count > MAX_SAMPLES else 0
 
     def ended(self) -> Iterator[ChildEnd]:
         """Yield each child whose end the pool has noticed since the last call, once."""
-        for pid, child in list(self._living.items()):
+        self._refresh()
+        for key, child in list(self._living.items()):
             end = child.end()
-            if end is not None:
-                del self._living[pid]
-                self._ended[pid] = end
+            if end is not None and end.pid is not None:
+                del self._living[key]
+                self._ended[end.pid] = end
                 while len(self._ended) > MAX_ENDED:
                     self._ended.popitem(last=False)
                 yield end
-        self._refresh()
 
     def of(self, pid: Any, said: Any = None) -> ChildEnd | None:
         """Return what is known of a child by its pid, or None where there is nothing to know.
@@ -98,9 +106,9 @@ class PoolChildren:
         ``said`` is the message of the error that reports its loss: a second source of how it ended.
         """
         code = _said_code(said)
-        child = self._living.get(pid)
+        child = next((one for one in self._living.values() if one.process.pid == pid), None)
         known = self._ended.get(pid) if child is None else child.end()
-        if known is not None and known.exit_code is not None:
+        if known is not None:
             return known
         memory = child.memory_bytes if child is not None else None
         if code is None:
@@ -114,15 +122,20 @@ class PoolChildren:
         if not isinstance(processes, list):  # threads and green threads have no children
             return
         for process in list(processes):
-            pid = getattr(process, "pid", None)
-            if not isinstance(pid, int) or not hasattr(process, "exitcode"):
+            if not hasattr(process, "_popen"):
                 return
-            known = self._living.get(pid)
-            if known is None and len(self._living) >= MAX_CHILDREN:
-                return
-            if known is None or known.process is not process:
-                self._living[pid] = _Child(process)
-                self._ended.pop(pid, None)
+            key = id(process)
+            if key in self._living or len(self._living) >= MAX_CHILDREN:
+                continue
+            if _exit_code(process) is None:  # else the pool has noticed its end, and still lists it
+                self._living[key] = _Child(process)
+                self._ended.pop(process.pid, None)
+
+
+def _exit_code(process: Any) -> int | None:
+    # The pool itself waits for its children; what it has not heard of is not asked for here.
+    code = getattr(getattr(process, "_popen", None), "returncode", None)
+    return code if isinstance(code, int) else None
 
 
 def _said_code(said: Any) -> int | None:
@@ -133,7 +146,7 @@ def _said_code(said: Any) -> int | None:
     return -int(signum) if signum is not None else int(found["code"])
 
 
-def _resident_bytes(pid: int) -> int | None:
+def _resident_bytes(pid: int | None) -> int | None:
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read(128).split()[1]) * _PAGE_BYTES

@@ -48,6 +48,7 @@ class Handlers:
     main_process: MainProcessHandlers
     run: RunHandlers
     process: ProcessHandlers
+    children: PoolChildren
 
     @classmethod
     def of(cls, recorder: Recorder) -> Handlers:
@@ -59,6 +60,7 @@ class Handlers:
             main_process,
             RunHandlers(recorder, main_process),
             ProcessHandlers(recorder, children),
+            children,
         )
 
 

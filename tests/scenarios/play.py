@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 APPS = Path(__file__).parent / "apps"
 SETTLED_SECONDS = 60.0
 
-_SPANS = "SELECT task_id, step, inferred FROM celerytrail.spans WHERE service = %s"
+_SPANS = "SELECT task_id, step, process_kind, pid FROM celerytrail.spans WHERE service = %s"
 _TASKS = "SELECT task_id, state, inferred, finished_at FROM celerytrail.tasks WHERE service = %s"
 _RUNS = """
     SELECT task_id, state, inferred, finished_at FROM celerytrail_views.runs
@@ -48,6 +48,7 @@ class Played:
     found: dict[str, Expected] = field(default_factory=dict)
     inferred: dict[str, bool] = field(default_factory=dict)
     finished: dict[str, bool] = field(default_factory=dict)
+    ran_in: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     streams: list[dict[str, Any]] = field(default_factory=list)
     children: list[dict[str, Any]] = field(default_factory=list)
     lost_children: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -182,12 +183,20 @@ class Director:
                 tuple(row["state"] for row in runs if task_id and row["task_id"] == task_id),
                 tuple(sorted(own)),
             )
+            played.ran_in[name] = [
+                (row["process_kind"], row["pid"])
+                for row in steps
+                if task_id and row["task_id"] == task_id and row["step"] == "started"
+            ]
             played.inferred[name] = bool(task and task["inferred"])
             played.finished[name] = bool(task and task["finished_at"])
         played.streams = rows(_STREAMS, service)
         played.children = [row["attributes"] for row in rows(_CHILDREN, service)]
         played.lost_children = {row["task_id"]: row["attributes"] for row in rows(_FAILED, service)}
-        return all(same(played.found.get(name), one) for name, one in wanted.items())
+        silent = {row["pid"] for row in played.streams if row["state"] == "unterminated"}
+        return set(played.killed[:1]) <= silent and all(
+            same(played.found.get(name), one) for name, one in wanted.items()
+        )
 
 
 def same(found: Expected | None, expected: Expected) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.celery_versions import NEWEST
+from tests.celery_versions import CELERY_VERSIONS, NEWEST
 from tests.scenarios.expected import (
     Expected,
     eager,
@@ -81,6 +81,7 @@ class Scenario:
     expected: Expected
     pools: tuple[str, ...] = EVERY_POOL
     act: Act = Act.RUNNING
+    celery: tuple[str, ...] = CELERY_VERSIONS
     differs: tuple[Differs, ...] = ()
 
     def on(self, target: Target) -> Expected:
@@ -124,6 +125,13 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("child SIGKILL, acks_late", _KILLED, pools=_FORK),
     Scenario(
         "child SIGKILL, reject_on_worker_lost", twice("lost", "succeeded", sends=1), pools=_FORK
+    ),
+    Scenario(
+        # Only the newest knows the setting: its main process sends the retry, and says so.
+        "child SIGKILL, retry_on_worker_lost",
+        twice("retried", "succeeded", sends=2),
+        pools=_FORK,
+        celery=(NEWEST,),
     ),
     Scenario(
         "sys.exit() in task",
@@ -200,6 +208,20 @@ SCENARIOS: tuple[Scenario, ...] = (
         twice("aborted", "succeeded", sends=1),
         pools=_FORK,
         act=Act.COLD,
+        differs=(
+            # 5.5 announces a retry of it as well, though the broker is what gives it out again.
+            Differs(
+                Expected(
+                    "succeeded",
+                    ("aborted", "succeeded"),
+                    (
+                        *("sent", "received", "started", "aborted", "retried"),
+                        *("received", "started", "succeeded"),
+                    ),
+                ),
+                celery=("5.5",),
+            ),
+        ),
     ),
     Scenario("max_tasks_per_child", once("succeeded"), pools=_FORK, act=Act.KILLED),
     Scenario("MainProcess SIGKILL", once("lost"), act=Act.KILLED),
@@ -209,5 +231,9 @@ SCENARIOS: tuple[Scenario, ...] = (
 def played_on(target: Target, *acts: Act) -> tuple[Scenario, ...]:
     """Return the scenarios that are played on a target, in these acts or in all."""
     return tuple(
-        one for one in SCENARIOS if target.pool in one.pools and (not acts or one.act in acts)
+        one
+        for one in SCENARIOS
+        if target.pool in one.pools
+        and target.celery in one.celery
+        and (not acts or one.act in acts)
     )

@@ -59,3 +59,26 @@ def test_no_stream_has_a_gap(stage: Stage, target: Target) -> None:
     assert {stream["process_kind"] for stream in played.streams} >= {"worker", "publisher"}
     assert [stream for stream in played.streams if stream["missing"]] == []
     assert "the task is not affected" not in played.logs
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_eager_tasks_run_once_where_they_are_called(stage: Stage, target: Target) -> None:
+    need(target)
+    played = stage.played(target)
+    for scenario in played_on(target):
+        if scenario.name.startswith("eager"):
+            ran_in = played.ran_in[scenario.name]
+            assert {kind for kind, _ in ran_in} == {"publisher"}, scenario.name
+            assert len(ran_in) == len(scenario.expected.runs), scenario.name
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_only_killed_processes_leave_without_a_goodbye(stage: Stage, target: Target) -> None:
+    need(target)
+    played = stage.played(target)
+    silent = [stream for stream in played.streams if stream["state"] == "unterminated"]
+    told = {one["celery.child.pid"] for one in played.children}
+    # The other workers are stopped so that their children cannot say anything any more.
+    gentle = [one for one in silent if one["worker"].startswith(("first", "publisher"))]
+    assert {stream["pid"] for stream in gentle} <= told
+    assert played.killed[0] in {stream["pid"] for stream in silent}

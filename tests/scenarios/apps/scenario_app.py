@@ -136,6 +136,12 @@ def kill_child_once(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@app.task(bind=True, retry_on_worker_lost=True, default_retry_delay=0)
+def kill_child_retried(self):
+    if not self.request.retries:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 @app.task
 def leave():
     sys.exit(7)

@@ -302,3 +302,46 @@ def test_a_run_ends_once(recorded: Recorded, app: Celery) -> None:
 
     run(app, "twice")
     assert recorded.steps() == ["started", "succeeded"]
+
+
+def test_what_after_return_raises_is_the_end_of_an_eager_run(
+    recorded: Recorded, app: Celery
+) -> None:
+    class Careless(app.Task):  # type: ignore[name-defined, misc]
+        def after_return(self, *_: Any, **__: Any) -> None:
+            raise RuntimeError("after the end")
+
+    @app.task(shared=False, name="careless", base=Careless)
+    def careless() -> int:
+        return 1
+
+    with pytest.raises(RuntimeError):
+        careless.apply()
+    assert recorded.steps() == ["started", "failed"]
+    (failed,) = recorded.of("failed")
+    assert (failed.fields["exception_class"], failed.fields["exception"]) == (
+        "RuntimeError",
+        "after the end",
+    )
+    assert "after the end" in failed.fields["traceback"]
+
+
+def test_an_error_that_somebody_else_handles_is_none_of_an_eager_task(
+    recorded: Recorded, app: Celery
+) -> None:
+    class Rescuing(app.Task):  # type: ignore[name-defined, misc]
+        def on_failure(self, *_: Any, **__: Any) -> None:
+            app.tasks["add"].apply((1, 2))
+
+    @app.task(shared=False, name="rescuing", base=Rescuing)
+    def rescuing() -> None:
+        raise ValueError("no")
+
+    rescuing.apply()
+    try:
+        raise KeyError("outside")
+    except KeyError:
+        app.tasks["add"].apply((3, 4))
+    assert sorted(recorded.steps()) == [
+        *("failed", "started", "started", "started", "succeeded", "succeeded"),
+    ]

@@ -234,6 +234,11 @@ def test_a_group() -> None:
          "shipper_heartbeat",
          {"celerytrail.spool.bytes": 70, "celerytrail.spool.segments": 2, "celerytrail.spool.lag_ms": 9,
           "celerytrail.spool.rejected": 1, "celerytrail.delivery.error": "refused 401"}),
+        ("child_exited", {"child_pid": 7, "exit_code": -9, "signum": 9, "memory_bytes": 4096}, "child_exited",
+         {"celery.child.pid": 7, "celery.child.exit_code": -9, "celery.child.signal": "SIGKILL",
+          "celery.child.memory_bytes": 4096}),
+        ("child_exited", {"child_pid": 7, "exit_code": -250, "signum": 250}, "child_exited",
+         {"celery.child.signal": "250"}),
         ("stream_opened", {}, "stream_opened", {}),
         ("stream_closed", {"lost": 0}, "stream_closed", {"celerytrail.lost": 0}),
         ("stream_abandoned", {"about_stream_id": "ab" * 16, "last_seq": 8, "torn_bytes": 2}, "stream_abandoned",
@@ -251,6 +256,15 @@ def test_the_other_steps_are_points(
     assert expected.items() <= said.items()
     assert (span.parent_span_id.hex() == SEND) is bool(more)
     assert len(span.trace_id) == 16
+
+
+def test_a_failure_tells_of_the_child_that_is_gone() -> None:
+    fields = {"child_pid": 7, "exit_code": -9, "signum": 9, "memory_bytes": 4096}
+    _, said = build(record("failed", 4, trail=trail(), request=request(), **fields))
+    assert said["celery.child.pid"] == 7
+    assert said["celery.child.signal"] == "SIGKILL"
+    _, said = build(record("failed", 4, trail=trail(), request=request(), run_id=RUN))
+    assert not [name for name in said if name.startswith("celery.child.")]
 
 
 def test_every_step_has_a_span_even_of_nothing() -> None:
