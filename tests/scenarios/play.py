@@ -47,6 +47,7 @@ class Played:
     ids: dict[str, str | None] = field(default_factory=dict)
     found: dict[str, Expected] = field(default_factory=dict)
     inferred: dict[str, bool] = field(default_factory=dict)
+    runs_inferred: dict[str, list[bool]] = field(default_factory=dict)
     finished: dict[str, bool] = field(default_factory=dict)
     ran_in: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     streams: list[dict[str, Any]] = field(default_factory=list)
@@ -187,6 +188,9 @@ class Director:
                 (row["process_kind"], row["pid"])
                 for row in steps
                 if task_id and row["task_id"] == task_id and row["step"] == "started"
+            ]
+            played.runs_inferred[name] = [
+                row["inferred"] for row in runs if task_id and row["task_id"] == task_id
             ]
             played.inferred[name] = bool(task and task["inferred"])
             played.finished[name] = bool(task and task["finished_at"])

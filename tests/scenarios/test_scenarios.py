@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from celerytrail.exporter.attributes import STEP_BY_NAME
-from tests.scenarios.expected import LOST_RUNS_ARE_CONCLUDED
+from celerytrail.exporter.attributes import STEP_BY_NAME, STEPS
+from tests.scenarios.expected import LOST, LOST_RUNS_ARE_CONCLUDED
 from tests.scenarios.play import Stage, same
 from tests.scenarios.table import EVENTLET, TARGETS, Scenario, Target, played_on
 
@@ -50,6 +50,18 @@ def test_what_has_ended_has_an_end(stage: Stage, target: Target) -> None:
         assert STEP_BY_NAME[found.state].ends, scenario.name
         assert played.finished[scenario.name], scenario.name
         assert played.inferred[scenario.name] is expected.inferred, scenario.name
+        assert played.runs_inferred[scenario.name] == [run == LOST for run in found.runs]
+
+
+def test_an_end_that_is_concluded_gives_way_to_every_reported_one() -> None:
+    ends = [step for step in STEPS if step.subject == "task" and step.ends]
+    concluded = STEP_BY_NAME[LOST]
+    sends_that_failed = ("send_failed",)  # nothing was received, so nothing can be lost
+    assert [
+        step.name
+        for step in ends
+        if step.rank <= concluded.rank and step.name not in (LOST, *sends_that_failed)
+    ] == []
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
