@@ -21,6 +21,7 @@ from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
 SETTLED_SECONDS = 60.0
+IMPATIENT_SECONDS = 5.0
 
 _SPANS = "SELECT task_id, step, process_kind, pid FROM celerytrail.spans WHERE service = %s"
 _TASKS = "SELECT task_id, state, inferred, finished_at FROM celerytrail.tasks WHERE service = %s"
@@ -65,6 +66,7 @@ class Director:
         self._target = target
         self._played = Played(target)
         self._folder = pipeline.directory / "scenarios"
+        self._patience = SETTLED_SECONDS
 
     def play(self) -> Played:
         """Play every act, wait until the ledger has what is expected, or long enough, and read it."""
@@ -73,10 +75,7 @@ class Director:
             self._cold_worker()
             self._exhausted_worker()
         self._killed_worker()
-        wanted = {one.name: one.on(self._target).now() for one in played_on(self._target)}
-        deadline = time.monotonic() + SETTLED_SECONDS
-        while not self._read(wanted) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        self._settle()
         self._played.logs = "\n".join(
             program.log.read_text(errors="replace") for program in self._pipeline.programs
         )
@@ -87,7 +86,7 @@ class Director:
         self._publish(played_on(self._target, Act.RUNNING))
         again = played_on(self._target, Act.REDELIVERY)
         if again:
-            self._quiet(worker)
+            self._settle(worker)
             self._publish(again)
         warm = played_on(self._target, Act.WARM)
         if warm:
@@ -104,7 +103,7 @@ class Director:
                 (self._folder / f"release-{task_id}").touch()
             worker.process.wait(60)
         else:
-            self._quiet(worker)
+            self._settle(worker)
             worker.stop()
 
     def _cold_worker(self) -> None:
@@ -127,7 +126,7 @@ class Director:
         worker = self._worker("exhausted")
         self._publish(played_on(self._target, Act.MEMORY))
         if self._target.celery == "5.2":
-            self._quiet(worker)
+            self._settle(worker)
             worker.stop()
         else:
             worker.process.wait(60)
@@ -155,15 +154,20 @@ class Director:
         )
         self._played.ids.update({line["name"]: line["id"] for line in lines})
 
-    def _quiet(self, worker: Program) -> None:
-        """Wait until the ledger knows how everything ended that was published so far."""
+    def _settle(self, worker: Program | None = None) -> None:
+        """Wait until the ledger says what is expected of all that was published, or long enough."""
         wanted = {
             one.name: one.on(self._target).now()
             for one in played_on(self._target)
             if one.name in self._played.ids
         }
-        deadline = time.monotonic() + SETTLED_SECONDS
-        while not self._read(wanted) and time.monotonic() < deadline and worker.alive():
+        deadline = time.monotonic() + self._patience
+        while not self._read(wanted):
+            if time.monotonic() > deadline:
+                self._patience = IMPATIENT_SECONDS  # something is wrong, and stays so
+                return
+            if worker is not None and not worker.alive():
+                return
             time.sleep(0.2)
 
     def _read(self, wanted: dict[str, Expected]) -> bool:

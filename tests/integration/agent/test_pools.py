@@ -27,6 +27,7 @@ from tests.processes import alive
 from tests.spool_segments import read_segments
 
 POOLS = ("prefork", "threads", "solo", "gevent", "eventlet")
+pytestmark = pytest.mark.slow
 RECYCLED = 155  # billiard's exit code of a child that has run as many tasks as it may
 
 
@@ -182,7 +183,7 @@ def test_a_child_that_somebody_kills_is_told_of_once(
     assert all(stream.is_whole for stream in streams if stream.pid != victim)
 
 
-@pytest.mark.parametrize("version", CELERY_VERSIONS)
+@pytest.mark.parametrize("version", [NEWEST, "5.2"])
 def test_celery_multi(tmp_path: Path, broker: EmbeddedValkey, version: str) -> None:
     place = Place(interpreter(version), tmp_path, broker)
     pid_file = tmp_path / "worker.pid"
@@ -217,8 +218,9 @@ def test_celery_multi(tmp_path: Path, broker: EmbeddedValkey, version: str) -> N
     assert sum(stream.steps.count("succeeded") for stream in streams) == len(ids)
 
 
-@pytest.mark.parametrize("how", ["instrument", "auto"])
-@pytest.mark.parametrize("version", CELERY_VERSIONS)
+@pytest.mark.parametrize(
+    ("version", "how"), [(NEWEST, "instrument"), (NEWEST, "auto"), ("5.2", "instrument")]
+)
 def test_a_worker_that_is_started_in_code(
     tmp_path: Path, broker: EmbeddedValkey, version: str, how: str
 ) -> None:
