@@ -114,16 +114,32 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("celery.retries", "retries", "int4", "headers.retries: 0 for the first attempt"),
     Attribute("celery.parent_id", "parent_id", "text", "headers.parent_id"),
     Attribute(
-        "celery.group", "group_id", "text", "headers.group, else the group of the chain's last link"
+        "celery.group",
+        "group_id",
+        "text",
+        "headers.group, else the group of the chain's last link; not the one a body comes after",
     ),
     Attribute("celery.group_index", None, "int8", "headers.group_index"),
     Attribute(
         "celery.root_group", "root_group_id", "text", "outermost group, by the root-group rule"
     ),
-    Attribute("celery.chord.body_id", "chord_body_id", "text", "chord.options.task_id"),
+    Attribute(
+        "celery.chord.body_id",
+        "chord_body_id",
+        "text",
+        "task id of the chord's body, of its first link where it is a chain",
+    ),
+    Attribute("celery.chord.body", None, "text", "task name of that; on group spans"),
+    Attribute(
+        "celery.chord.size", None, "int8", "headers of the chord whose body it is, where counted"
+    ),
+    Attribute("celery.chain.length", None, "int8", "links of the chain that begins with it"),
+    Attribute(
+        "celery.internal", None, "bool", "true for celery.chord_unlock: Celery's own polling"
+    ),
     Attribute("celery.group.kind", None, "text", "group or chord; on group spans"),
     Attribute(
-        "celery.group.size", None, "int8", "chord_size where Celery knows it; on group spans"
+        "celery.group.size", None, "int8", "headers of a chord, where counted; on group spans"
     ),
     Attribute("celery.send.id", "send_id", "bytea", "span id of the send this refers to, hex"),
     Attribute("celery.send.time_unix_nano", "sent_unix_nano", "int8", "time of that send"),

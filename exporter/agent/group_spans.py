@@ -25,7 +25,11 @@ class GroupSpans:
 
     def get(self, group_id: str) -> GroupSpan | None:
         """Return the span of a group, or None when this process has not minted it."""
-        return self._spans.get(group_id)
+        found = self._spans.get(group_id)
+        if found is not None:
+            with suppress(KeyError):  # another thread made room meanwhile
+                self._spans.move_to_end(group_id)
+        return found
 
     def claim(self, group_id: str, span: GroupSpan) -> GroupSpan:
         """Return the span of a group, which becomes ``span`` when it had none.

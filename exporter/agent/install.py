@@ -121,6 +121,7 @@ def install(config: AgentConfig) -> Recorder:
     _installed = Installed(recorder, handlers, connected, encoders, publish_errors)
     encoders.install()
     publish_errors.install()
+    recorder.chords.install()
     connect(connected)
     _hook_process(recorder)
     return recorder
@@ -135,6 +136,7 @@ def uninstrument() -> None:
     disconnect(there.connected)
     there.encoders.uninstall()
     there.publish_errors.uninstall()
+    there.recorder.chords.uninstall()
     there.close()
 
 

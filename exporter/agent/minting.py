@@ -4,122 +4,144 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import time_ns
-from typing import Any
+from typing import Any, NamedTuple
 
+from celerytrail.exporter.agent.above import Above, above_of
 from celerytrail.exporter.agent.caller_trace import caller_trace
-from celerytrail.exporter.agent.canvas import Group, groups_around
+from celerytrail.exporter.agent.canvas import CHORD, Group, groups_around, groups_waited_for
+from celerytrail.exporter.agent.chord_runs import CHORD_UNLOCK, ChordRun, ChordWatch
 from celerytrail.exporter.agent.group_spans import GroupSpan, GroupSpans
 from celerytrail.exporter.agent.ids import Ids
-from celerytrail.exporter.agent.running import RUN_ID, RUN_KEY
 from celerytrail.exporter.attributes import STEP_BY_NAME
-from celerytrail.exporter.spool.trail import (
-    TRAIL_HEADER,
-    Trail,
-    derived_trace_id,
-    read_trail,
-)
+from celerytrail.exporter.spool.trail import UNCOUNTED, Enclosing, Trail
 
 Write = Callable[[int, int, tuple[Any, ...]], None]
-Minted = tuple[str, "str | None", "str | None"]
 
 _GROUP = STEP_BY_NAME["group"].code
+
+
+class Message(NamedTuple):
+    """What is about to be published. ``facts`` are its headers, in protocol 1 its body."""
+
+    facts: Mapping[str, Any]
+    args: Any
+    kwargs: Any
+    embedded: Any
+    queue: str
+
+
+class Minted(NamedTuple):
+    """What goes into the record of a send: the trail, and what else the canvas says.
+
+    ``linked_run_id`` is the run that this send follows. ``chord_headers`` is there for the body of
+    a chord: the chord's span id, and how many headers have a span id derived from it.
+    """
+
+    trail: str
+    linked_run_id: str | None
+    chord_body_id: str | None
+    chord_headers: tuple[str, int] | None
+    chain_length: int | None
 
 
 class TrailMint:
     """Decides trace, parent and groups of each send, by ``docs/design/identity.md``."""
 
-    def __init__(self, ids: Ids, groups: GroupSpans, write: Write) -> None:
+    def __init__(self, ids: Ids, groups: GroupSpans, chords: ChordWatch, write: Write) -> None:
         self._ids = ids
         self._groups = groups
+        self._chords = chords
         self._write = write
 
-    def mint(
-        self, now: int, headers: Mapping[str, Any], embedded: Any, request: Any, queue: str
-    ) -> Minted:
-        """Return (trail, run that this send follows, task id of the chord's body).
+    def mint(self, now: int, message: Message, request: Any) -> Minted:
+        """Return the trail of a message, and what else its record says.
 
-        ``headers`` are the message's, ``embedded`` the third part of its body, ``request`` that of
-        the task that publishes. Groups that are seen for the first time get their span, and a
-        record, here.
+        ``request`` is that of the task that publishes. Groups that are seen for the first time get
+        their span, and a record, here.
         """
-        around = groups_around(headers, embedded)
-        chord_body_id = around[0].body_id if around else None
-        inside = self._inherited(request, headers)
-        if inside is None:
-            trail = self._mint_new(now, headers, around, queue, None, "")
-            return trail.text(), None, chord_body_id
-        above, run_id, again = inside
-        if not again:
-            trail = self._mint_new(now, headers, around, queue, above, run_id)
-            return trail.text(), None, chord_body_id
-        # The task in hand sends its own id again, a retry or a replace: a sibling, not a child.
-        if above.send_id:
-            trail = above._replace(send_id=self._ids.span_id(), sent_unix_nano=now, queue=queue)
-        else:
-            trail = self._mint_new(now, headers, around, queue, above, "")
-        return trail.text(), run_id or None, chord_body_id
-
-    def _inherited(
-        self, request: Any, headers: Mapping[str, Any]
-    ) -> tuple[Trail, str, bool] | None:
-        # Returns (trail above, run id above, whether the same task is sent again).
-        if request is None:
-            # Celery's main process copies a request's headers into a retry on the task's behalf.
-            stale = read_trail(headers.get(TRAIL_HEADER))
-            return None if stale is None else (stale, "", bool(headers.get("retries")))
-        known = request.__dict__
-        run = known.get(RUN_KEY)
-        run_id = run[RUN_ID] if run else ""
-        again = headers.get("id") == known["id"]
-        trail = read_trail(known.get(TRAIL_HEADER))
-        if trail is None:
-            trace_id = derived_trace_id(str(known.get("root_id") or known["id"]))
-            # No send: this trail was never on a message, only its trace is inherited.
-            trail = Trail(trace_id, "", 0)
-        return trail, run_id, again
-
-    def _mint_new(
-        self,
-        now: int,
-        headers: Mapping[str, Any],
-        around: list[Group],
-        queue: str,
-        above: Trail | None,
-        run_id: str,
-    ) -> Trail:
-        trace_id, parent = self._trace(headers, around, above, run_id)
-        root = above.root_group_id if above is not None else ""
-        root_span = above.root_group_span_id if above is not None else ""
-        group_id = group_span_id = ""
-        for group in reversed(around):
-            group_span_id = self._group_span(group, trace_id, parent, root, above)
-            group_id = group.group_id
-            if not root:
-                root, root_span = group_id, group_span_id
-            parent = group_span_id
-        return Trail(
-            trace_id,
-            self._ids.span_id(),
-            now,
-            parent,
-            group_span_id,
-            root_span,
-            group_id,
-            root,
-            queue,
+        facts = message.facts
+        around = groups_around(facts, message.embedded)
+        body_id = around[0].body_id if around else None
+        above = above_of(request, facts)
+        length = _chain_length(message.embedded, request)
+        if above is not None and above.again and above.trail.send_id:
+            # The task in hand sends its own id again, a retry or a replace: a sibling, no child.
+            trail = above.trail._replace(
+                send_id=self._ids.span_id(), sent_unix_nano=now, queue=message.queue
+            )
+            return Minted(trail.text(), above.run_id or None, body_id, None, length)
+        polls = facts.get("task") == CHORD_UNLOCK
+        if polls:
+            around = self._waited_for(message)
+        body_of = above.chord_of_body(facts.get("id")) if above is not None else None
+        if above is not None:
+            around = above.without_finished(around, body_of)
+        trail = self._new(now, message, around, above, body_of, polls)
+        return Minted(
+            trail.text(),
+            above.run_id or None if above is not None and above.again else None,
+            body_id,
+            (body_of.span_id, max(body_of.headers, 0)) if body_of is not None else None,
+            length,
         )
 
-    def _trace(
+    def _new(
         self,
-        headers: Mapping[str, Any],
+        now: int,
+        message: Message,
         around: list[Group],
-        above: Trail | None,
-        run_id: str,
+        above: Above | None,
+        body_of: Enclosing | None,
+        polls: bool,
+    ) -> Trail:
+        runs = self._chords.under_way()
+        # The chord whose header this is: one without headers sends its body for the chord around it.
+        run = _run_of(around[0].group_id, runs) if around else None
+        if run is not None:
+            around = _with_outer_chords(around, run, runs)
+        trace_id, parent = self._trace(message.facts, around, above)
+        root = above.trail.root_group_id if above is not None else ""
+        root_span = above.trail.root_group_span_id if above is not None else ""
+        if body_of is not None:
+            parent = body_of.span_id
+        found: list[Enclosing] = []
+        for group in reversed(around):
+            one = self._group(group, trace_id, parent, root, above, runs)
+            found.insert(0, one)
+            if not root:
+                root, root_span = one.group_id, one.span_id
+            parent = one.span_id
+        send_id = None
+        if run is not None and not polls:
+            send_id = run.next_member(parent)
+        member_of = found[0] if found and not polls else Enclosing("", "")
+        inherited = above.groups() if above is not None else ()
+        return Trail(
+            trace_id,
+            send_id or self._ids.span_id(),
+            now,
+            parent,
+            member_of.span_id,
+            root_span,
+            member_of.group_id,
+            root,
+            message.queue,
+            _worth_saying((*found, *inherited), member_of.group_id, root),
+        )
+
+    def _waited_for(self, message: Message) -> list[Group]:
+        runs = self._chords.under_way()
+        if runs and isinstance(message.kwargs, dict):
+            runs[-1].count(message.kwargs.get("result"))
+        return groups_waited_for(message.args)
+
+    def _trace(
+        self, facts: Mapping[str, Any], around: list[Group], above: Above | None
     ) -> tuple[str, str]:
         # Returns (trace id, span id that the send or its outermost group hangs under).
-        caller = caller_trace(headers)
-        if above is not None and (caller is None or caller[0] == above.trace_id):
-            return above.trace_id, run_id
+        caller = caller_trace(facts)
+        if above is not None and (caller is None or caller[0] == above.trail.trace_id):
+            return above.trail.trace_id, "" if above.again else above.run_id
         for group in around:
             # Members of one group are in one trace, or the group could not be their parent.
             known = self._groups.get(group.group_id)
@@ -127,32 +149,80 @@ class TrailMint:
                 return known.trace_id, caller[1] if caller and caller[0] == known.trace_id else ""
         return caller if caller is not None else (self._ids.trace_id(), "")
 
-    def _group_span(
-        self, group: Group, trace_id: str, parent: str, root: str, above: Trail | None
-    ) -> str:
-        if above is not None:
-            if above.group_id == group.group_id and above.group_span_id:
-                return above.group_span_id
-            if above.root_group_id == group.group_id and above.root_group_span_id:
-                return above.root_group_span_id
+    def _group(
+        self,
+        group: Group,
+        trace_id: str,
+        parent: str,
+        root: str,
+        above: Above | None,
+        runs: list[ChordRun],
+    ) -> Enclosing:
+        inherited = above.trail.known(group.group_id) if above is not None else None
+        if inherited is not None:
+            return inherited
+        run = _run_of(group.group_id, runs)
         known = self._groups.get(group.group_id)
-        if known is not None:
-            return known.span_id
-        mine = GroupSpan(trace_id, self._ids.span_id())
-        claimed = self._groups.claim(group.group_id, mine)
-        if claimed is mine:
-            self._write(
-                _GROUP,
-                time_ns(),
-                (
-                    group.group_id,
-                    group.kind,
-                    trace_id,
-                    mine.span_id,
-                    parent,
-                    root or group.group_id,
-                    group.body_id,
-                    group.size,
-                ),
-            )
-        return claimed.span_id
+        if known is None:
+            outer = runs[runs.index(run) - 1] if run is not None and run is not runs[0] else None
+            derived = outer.next_member(parent) if outer is not None else None
+            mine = GroupSpan(trace_id, derived or self._ids.span_id())
+            known = self._groups.claim(group.group_id, mine)
+            if known is mine:
+                if run is not None:
+                    run.span_id = mine.span_id
+                self._write_group(group, mine, parent, root, run)
+        if run is not None and run.span_id == known.span_id:
+            return Enclosing(group.group_id, known.span_id, run.size() or UNCOUNTED)
+        return Enclosing(group.group_id, known.span_id, UNCOUNTED if group.kind == CHORD else 0)
+
+    def _write_group(
+        self, group: Group, span: GroupSpan, parent: str, root: str, run: ChordRun | None
+    ) -> None:
+        self._write(
+            _GROUP,
+            time_ns(),
+            (
+                group.group_id,
+                group.kind,
+                span.trace_id,
+                span.span_id,
+                parent,
+                root or group.group_id,
+                group.body_id,
+                run.size() if run is not None else None,
+                group.body_name,
+            ),
+        )
+
+
+def _run_of(group_id: str, runs: list[ChordRun]) -> ChordRun | None:
+    return next((one for one in reversed(runs) if one.group_id == group_id), None)
+
+
+def _with_outer_chords(around: list[Group], run: ChordRun, runs: list[ChordRun]) -> list[Group]:
+    # The chords that Celery publishes are around a header whether or not its message says so.
+    missing = [
+        Group(one.group_id, CHORD)
+        for one in reversed(runs[: runs.index(run)])
+        if one.group_id and all(one.group_id != group.group_id for group in around)
+    ]
+    return [*around, *missing] if missing else around
+
+
+def _worth_saying(groups: tuple[Enclosing, ...], group_id: str, root: str) -> tuple[Enclosing, ...]:
+    told: dict[str, Enclosing] = {}
+    for one in groups:
+        if one.headers or one.group_id not in (group_id, root):
+            told.setdefault(one.group_id, one)
+    return tuple(told.values())
+
+
+def _chain_length(embedded: Any, request: Any) -> int | None:
+    chain = embedded.get("chain") if isinstance(embedded, dict) else None
+    if not chain or not isinstance(chain, (list, tuple)):
+        return None
+    # A task whose own chain goes on publishes its next link.
+    if request is not None and request.__dict__.get("chain"):
+        return None
+    return len(chain) + 1

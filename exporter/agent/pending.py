@@ -40,6 +40,8 @@ class PendingPublishes:
     def __init__(self) -> None:
         self.entries: dict[int, Pending] = {}
         self.has_errors = False
+        self.look_closer = False
+        """Whether the next publish has to look at what is unusual: errors, chords under way."""
 
     def forget_oldest(self) -> None:
         """Make room: far too many began and never ended."""
@@ -49,7 +51,7 @@ class PendingPublishes:
         """Note the error of a publish; it stays until it ends after all, or is taken out."""
         entry[ERROR] = error
         entry[THREAD] = threading.get_ident()
-        self.has_errors = True
+        self.has_errors = self.look_closer = True
 
     def of(self, body: Any) -> Pending | None:
         """Return the publish of this very body, or None."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from celerytrail.exporter.agent.chord_runs import ChordWatch
 from celerytrail.exporter.agent.config import AgentConfig
 from celerytrail.exporter.agent.group_spans import GroupSpans
 from celerytrail.exporter.agent.guard import Guard
@@ -28,6 +29,7 @@ class Recorder:
         self.groups = GroupSpans()
         self.pending = PendingPublishes()
         self.task_rules = TaskRules()
+        self.chords = ChordWatch(self.pending)
         self.shipper = ShipperProcess(config, self.guard)
         self.writer = SpoolWriter(
             config.spool_dir,

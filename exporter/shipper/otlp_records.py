@@ -15,7 +15,7 @@ _FIXED64 = Struct("<Q")
 _START_AND_END = Struct("<BQBQ")  # Span.start_time_unix_nano = 7, .end_time_unix_nano = 8
 _START, _END = 7 << 3 | 1, 8 << 3 | 1
 _TIME, _OBSERVED = 1 << 3 | 1, 11 << 3 | 1  # LogRecord.time_unix_nano, .observed_time_unix_nano
-_TRACE_AND_SPAN = b"\x0a\x10%b\x12\x08%b"  # Span.trace_id = 1, .span_id = 2; the same in a link
+_TRACE_AND_SPAN = b"\x0a\x10%b\x12\x08%b"  # Span.trace_id = 1, .span_id = 2
 _PARENT = b"\x22\x08%b"  # Span.parent_span_id = 4
 _LOG_TRACE_AND_SPAN = b"\x4a\x10%b\x52\x08%b"  # LogRecord.trace_id = 9, .span_id = 10
 _FAILED = b"\x7a\x02\x18\x02"  # Span.status = 15: Status.code = 3, STATUS_CODE_ERROR
@@ -23,8 +23,6 @@ _FAILED = b"\x7a\x02\x18\x02"  # Span.status = 15: Status.code = 3, STATUS_CODE_
 _LOCAL, _REMOTE = b"\x00\x01\x00\x00", b"\x00\x03\x00\x00"
 _FLAGS = b"\x85\x01"  # Span.flags = 16
 _LOCAL_PARENT, _REMOTE_PARENT = _FLAGS + _LOCAL, _FLAGS + _REMOTE
-# Span.links = 13 of 33 bytes: ids as above, and Link.flags = 6
-_LINK = b"\x6a\x21" + _TRACE_AND_SPAN + b"\x35" + _REMOTE
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 
 
@@ -37,16 +35,16 @@ def span_head(
     start: int,
     end: int,
     *,
-    linked: bytes | None = None,
+    links: bytes = b"",
     failed: bool = False,
     remote_parent: bool = False,
 ) -> bytes:
-    """Return a ``Span`` without attributes; ``linked`` is another span of the same trace.
+    """Return a ``Span`` without attributes; ``links`` are its links, encoded.
 
     Raises ValueError for an id that has not its length, struct.error for a time or kind that does
     not fit.
     """
-    _check(trace_id, span_id, linked)
+    _check(trace_id, span_id)
     text = name.encode("utf-8", "replace")
     return b"%b%b%b\x30%b%b%b%b%b" % (
         _TRACE_AND_SPAN % (trace_id, span_id),
@@ -54,7 +52,7 @@ def span_head(
         field(5, text) if text else b"",
         varint(kind),
         _times(start, end),
-        b"" if linked is None else _LINK % (trace_id, linked),
+        links,
         _FAILED if failed else b"",
         _REMOTE_PARENT if remote_parent else _LOCAL_PARENT,
     )
@@ -68,7 +66,7 @@ def log_record_head(
     ``body`` becomes ``bytes_value`` when it is ``binary``, else it is UTF-8 and ``string_value``.
     Raises as ``span_head``.
     """
-    _check(trace_id, span_id, None)
+    _check(trace_id, span_id)
     value = field(7 if binary else 1, body)
     moment = _FIXED64.pack(time)
     return b"%b%b%b%b" % (
@@ -97,12 +95,8 @@ def _parent(span_id: bytes) -> bytes:
     return _PARENT % span_id
 
 
-def _check(trace_id: bytes, span_id: bytes, linked: bytes | None) -> None:
-    if (
-        len(trace_id) != _TRACE_BYTES
-        or len(span_id) != _SPAN_BYTES
-        or (linked is not None and len(linked) != _SPAN_BYTES)
-    ):
+def _check(trace_id: bytes, span_id: bytes) -> None:
+    if len(trace_id) != _TRACE_BYTES or len(span_id) != _SPAN_BYTES:
         raise ValueError(
             f"a trace id has {_TRACE_BYTES} bytes and a span id {_SPAN_BYTES}; these have "
             f"{len(trace_id)} and {len(span_id)}"

@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from celerytrail.exporter.attributes import COMMITMENT_PREFIX, STEP_BY_NAME
 from celerytrail.exporter.shipper import timestamps
 from celerytrail.exporter.shipper.identity import Identity, span_id_of
+from celerytrail.exporter.shipper.links import chord_headers, links_of
 from celerytrail.exporter.shipper.otlp_bytes import (
     MAX_REMEMBERED,
     SPAN,
@@ -28,6 +29,8 @@ from celerytrail.exporter.shipper.otlp_bytes import (
 )
 from celerytrail.exporter.shipper.otlp_records import span_head
 from celerytrail.exporter.spool.record import Record
+
+_CHORD_UNLOCK = "celery.chord_unlock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +152,7 @@ def build_span(
         kind,
         start,
         identity.end_time,
-        # Attempts are siblings: what joins a retry to the run before is a link.
-        linked=span_id_of(fields.get("linked_run_id")),
+        links=links_of(identity.trace_id, fields),
         failed=form is not None and form.failed,
         remote_parent=remote and bool(identity.parent_span_id) and step.subject == "task",
     )
@@ -278,7 +280,8 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
     run = span_id_of(fields.get("run_id"))
     if run is not None:
         add(text(SPAN, "celery.run.id", run.hex()))
-    group = _text(facts.get("group")) or (trail.group_id if trail else None)
+    # A trail knows better: since Celery 5.6 a body carries the group of its own headers.
+    group = trail.group_id if trail else _text(facts.get("group"))
     if group:
         add(text(SPAN, "celery.group", group))
     root_group = (trail.root_group_id if trail else None) or group
@@ -287,6 +290,7 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
     body_id = _text(fields.get("chord_body_id"))
     if body_id:
         add(text(SPAN, "celery.chord.body_id", body_id))
+    _add_canvas(facts, fields, add)
     parent = _text(facts.get("parent_id"))
     if parent:
         add(text(SPAN, "celery.parent_id", parent))
@@ -326,12 +330,26 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
         add(integer(SPAN, "celery.body_size", size))
 
 
+def _add_canvas(
+    facts: Mapping[str, Any], fields: Mapping[str, Any], add: Callable[[bytes], None]
+) -> None:
+    headers = chord_headers(fields)
+    if headers is not None and headers.count:
+        add(integer(SPAN, "celery.chord.size", headers.count))
+    length = fields.get("chain_length")
+    if type(length) is int and length > 0:
+        add(integer(SPAN, "celery.chain.length", length))
+    if facts.get("task") == _CHORD_UNLOCK:
+        add(true(SPAN, "celery.internal"))
+
+
 def _add_group(fields: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
     add(constant_text(SPAN, "messaging.system", "celery"))
     for name, attribute in (
         ("group_id", "celery.group"),
         ("root_group_id", "celery.root_group"),
         ("chord_body_id", "celery.chord.body_id"),
+        ("chord_body_name", "celery.chord.body"),
         ("kind", "celery.group.kind"),
     ):
         value = _text(fields.get(name))

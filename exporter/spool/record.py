@@ -79,19 +79,21 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         # trail is the text of the message header, headers are values as above; linked_run_id is
         # the run before (retry, replace). body is None when it is over the size bound, and
-        # body_size says then how large it was.
-        # task_rules is what the task says of itself, see agent/task_rules.py: a text, a tuple of
-        # texts where the message names several tasks, None where this process does not know it.
+        # body_size says then how large it was. task_rules is what the task says of itself, see
+        # agent/task_rules.py: a text, a tuple of texts where the message names several tasks, None
+        # where this process does not know it. chord_headers is there for the body of a chord: span
+        # id of the chord, and the number of headers whose span ids are derived from it, or 0.
+        # chain_length is there for the first link of a chain.
         "sent": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",
-            "linked_run_id", "body_size", "task_rules",
+            "linked_run_id", "body_size", "task_rules", "chord_headers", "chain_length",
         ),
         "send_failed": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",
-            "linked_run_id", "exception_class", "exception", "body_size",
-            "task_rules",
+            "linked_run_id", "exception_class", "exception", "body_size", "task_rules",
+            "chord_headers", "chain_length",
         ),
         # body is there only when the message came without a trail.
         "received": ("trail", "headers", "exchange", "routing_key", "priority", "redelivered",
@@ -111,7 +113,7 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "malformed": ("exception",),
         # trace_id, span_id, parent_span_id are hex strings.
         "group": ("group_id", "kind", "trace_id", "span_id", "parent_span_id", "root_group_id",
-                  "chord_body_id", "size"),
+                  "chord_body_id", "size", "chord_body_name"),
         "worker_ready": ("concurrency", "pool", "queues", "celery_version"),
         "worker_stopping": ("how",),
         "worker_heartbeat": ("lost", "spool_bytes", "spool_segments"),

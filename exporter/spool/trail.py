@@ -23,9 +23,26 @@ _SPAN = "((?!0{16})[0-9a-f]{16}|)"
 _TEXT = "([^;]*)"
 _LAYOUT = re.compile(
     "1;((?!0{32})[0-9a-f]{32})((?!0{16})[0-9a-f]{16});([0-9]{1,19});"
-    f"{_SPAN};{_SPAN};{_SPAN};{_TEXT};{_TEXT};{_TEXT}(?:;.*)?",
+    f"{_SPAN};{_SPAN};{_SPAN};{_TEXT};{_TEXT};{_TEXT}(?:;{_TEXT}(?:;.*)?)?",
     re.DOTALL,
 )
+_ENCLOSING = re.compile("((?!0{16})[0-9a-f]{16})(-1|[0-9]{1,9}):(.+)", re.DOTALL)
+
+MAX_ENCLOSING = 8
+"""A trail says this much of that many groups, the innermost first."""
+
+UNCOUNTED = -1
+"""Instead of the number of headers of a chord that has no derived span ids."""
+
+
+class Enclosing(NamedTuple):
+    """A group around a message. ``headers`` is 0 for a group that is no chord, else their number or
+    ``UNCOUNTED``.
+    """
+
+    group_id: str
+    span_id: str
+    headers: int = 0
 
 
 class Trail(NamedTuple):
@@ -34,7 +51,7 @@ class Trail(NamedTuple):
     ``parent_span_id`` is the parent of the send span, kept by retries and replaces. ``group_id`` is
     the innermost group of the message; ``root_group_id`` the outermost, inherited by all that is
     published from inside, and ``root_group_span_id`` lets a chord's body find the span of its outer
-    group.
+    group. ``enclosing`` says more where there is more to say: of chords, and of the groups between.
     """
 
     trace_id: str
@@ -46,14 +63,32 @@ class Trail(NamedTuple):
     group_id: str = ""
     root_group_id: str = ""
     queue: str = ""
+    enclosing: tuple[Enclosing, ...] = ()
 
     def text(self) -> str:
         """Return the header."""
-        return (
+        text = (
             f"{TRAIL_PREFIX}{self.trace_id}{self.send_id};{self.sent_unix_nano};"
             f"{self.parent_span_id};{self.group_span_id};{self.root_group_span_id};"
             f"{escaped(self.group_id)};{escaped(self.root_group_id)};{escaped(self.queue)}"
         )
+        if self.enclosing:
+            text += ";" + ",".join(
+                f"{one.span_id}{one.headers}:{escaped(one.group_id).replace(',', '%2C')}"
+                for one in self.enclosing[:MAX_ENCLOSING]
+            )
+        return text
+
+    def known(self, group_id: str) -> Enclosing | None:
+        """Return what this trail says of a group, or None."""
+        for one in self.enclosing:
+            if one.group_id == group_id:
+                return one
+        if group_id and group_id == self.group_id and self.group_span_id:
+            return Enclosing(group_id, self.group_span_id)
+        if group_id and group_id == self.root_group_id and self.root_group_span_id:
+            return Enclosing(group_id, self.root_group_span_id)
+        return None
 
 
 def read_trail(text: object) -> Trail | None:
@@ -64,7 +99,9 @@ def read_trail(text: object) -> Trail | None:
     match = _LAYOUT.fullmatch(text) if type(text) is str else None
     if match is None:
         return None
-    trace_id, send_id, sent, parent, group_span, root_span, group, root, queue = match.groups()
+    trace_id, send_id, sent, parent, group_span, root_span, group, root, queue, more = (
+        match.groups()
+    )
     at = int(sent)
     if at > LARGEST_TIME:
         return None
@@ -78,6 +115,7 @@ def read_trail(text: object) -> Trail | None:
         _plain(group),
         _plain(root),
         _plain(queue),
+        _enclosing(more) if more else (),
     )
 
 
@@ -91,6 +129,17 @@ def escaped(text: str) -> str:
     if ";" in text or "%" in text:
         return text.replace("%", "%25").replace(";", "%3B")
     return text
+
+
+def _enclosing(text: str) -> tuple[Enclosing, ...]:
+    found = []
+    for part in text.split(",", MAX_ENCLOSING)[:MAX_ENCLOSING]:
+        match = _ENCLOSING.fullmatch(part)
+        if match is None:
+            return ()
+        span_id, headers, group_id = match.groups()
+        found.append(Enclosing(_plain(group_id.replace("%2C", ",")), span_id, int(headers)))
+    return tuple(found)
 
 
 def _plain(text: str) -> str:

@@ -8,10 +8,12 @@ from time import time_ns
 from typing import Any
 
 from celerytrail.exporter.agent.caller_trace import TRACEPARENT, in_context
+from celerytrail.exporter.agent.chord_runs import CHORD_UNLOCK
 from celerytrail.exporter.agent.exceptions import class_name, message
-from celerytrail.exporter.agent.minting import TrailMint
+from celerytrail.exporter.agent.minting import Message, Minted, TrailMint
 from celerytrail.exporter.agent.pending import (
     BODY,
+    BODY_SIZE,
     CONTENT_TYPE,
     ERROR,
     FACTS,
@@ -32,6 +34,7 @@ _SENT = STEP_BY_NAME["sent"].code
 _SEND_FAILED = STEP_BY_NAME["send_failed"].code
 _JSON = "application/json"
 _OTEL_CONTEXT = "opentelemetry.context"
+_NO_BODY = (None, None, None)
 
 
 class PublishHandlers:
@@ -47,7 +50,8 @@ class PublishHandlers:
         self._caught = recorder.guard.caught
         self._pop_pair = recorder.ids.pop_pair
         self._pair = recorder.ids.pair
-        self._mint = TrailMint(recorder.ids, recorder.groups, recorder.write).mint
+        self._chords = recorder.chords
+        self._mint = TrailMint(recorder.ids, recorder.groups, recorder.chords, recorder.write).mint
 
     def before_task_publish(
         self,
@@ -66,10 +70,16 @@ class PublishHandlers:
         """Mint the trail and put it on the message; remember the publish until it ends."""
         try:
             now = time_ns()
-            if self._pending.has_errors:
-                self._flush_failed()
+            if self._pending.look_closer:
+                self._look_closer(headers)
             queue = declare[0].name if declare else routing_key
-            facts, linked_run_id, chord_body_id = headers, None, None
+            facts, linked_run_id, chord_body_id, headers_of, length = (
+                headers,
+                None,
+                None,
+                None,
+                None,
+            )
             try:
                 embedded = body[2]
                 alone = (
@@ -91,7 +101,8 @@ class PublishHandlers:
                     queue = escaped(queue)
                 trail = f"{TRAIL_PREFIX}{pair};{now};;;;;;{queue}"
             else:
-                facts, trail, linked_run_id, chord_body_id = self._minted(now, body, headers, queue)
+                facts, minted = self._minted(now, body, headers, queue)
+                trail, linked_run_id, chord_body_id, headers_of, length = minted
             headers[TRAIL_HEADER] = trail
             of_property = properties.get
             self._entries[id(body)] = (
@@ -99,7 +110,7 @@ class PublishHandlers:
                 [
                     trail, None, now, exchange, routing_key, of_property("priority"),
                     of_property("reply_to"), None, None, None, chord_body_id, linked_run_id, None,
-                    None, body, facts, None, 0,
+                    None, headers_of, length, body, facts, None, 0,
                 ]
             )  # fmt: skip
             if len(self._entries) > MAX_PENDING:
@@ -142,8 +153,8 @@ class PublishHandlers:
             entry[HEADERS] = header_values(facts)
             entry[TASK_RULES] = self._rules(facts.get("task"), entry[BODY])
             what = (class_name(error), message(error)) if error is not None else (None, None)
-            *common, size, rules = entry[:FIELDS]
-            self._write(_SEND_FAILED, time_ns(), (*common, *what, size, rules))
+            fields = (*entry[:BODY_SIZE], *what, *entry[BODY_SIZE:FIELDS])
+            self._write(_SEND_FAILED, time_ns(), fields)
         except Exception as exc:  # noqa: BLE001 (never into a publisher)
             self._caught("send_failed", exc)
 
@@ -152,15 +163,23 @@ class PublishHandlers:
         for entry in self._pending.failed():
             self.failed(entry)
 
-    def _flush_failed(self) -> None:
-        for entry in self._pending.failed(threading.get_ident()):
-            self.failed(entry)
+    def _look_closer(self, headers: dict[str, Any]) -> None:
+        pending = self._pending
+        if pending.has_errors:
+            for entry in pending.failed(threading.get_ident()):
+                self.failed(entry)
+        chords = self._chords
+        if chords.under_way() and headers.get("task") == CHORD_UNLOCK:
+            # It is not alone, although it looks so: it polls for the chord that is published.
+            headers.setdefault(TRAIL_HEADER, "")
+        pending.look_closer = pending.has_errors or chords.any_under_way()
 
     def _minted(
         self, now: int, body: Any, headers: dict[str, Any], queue: Any
-    ) -> tuple[dict[str, Any], str, str | None, str | None]:
+    ) -> tuple[dict[str, Any], Minted]:
         # Task protocol 1 has all in the body, and no room for a trail that would arrive.
         facts = headers if "id" in headers or type(body) is not dict else body
-        embedded = body[2] if type(body) is tuple and len(body) == 3 else None
+        args, kwargs, embedded = body if type(body) is tuple and len(body) == 3 else _NO_BODY
         known = queue if type(queue) is str else ""
-        return (facts, *self._mint(now, facts, embedded, current_request(), known))
+        message = Message(facts, args, kwargs, embedded, known)
+        return facts, self._mint(now, message, current_request())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from celerytrail.exporter.agent.canvas import Group, groups_around
+from celerytrail.exporter.agent.canvas import groups_around
 
 
 def chord_of(**options: Any) -> dict[str, Any]:
@@ -80,11 +80,6 @@ def test_groups_around(name: str) -> None:
     headers, embedded, expected = CASES[name]
     found = groups_around(headers, embedded)
     assert [(group.group_id, group.kind, group.body_id) for group in found] == expected
-
-
-def test_size_is_taken_where_celery_knows_it() -> None:
-    chord = {**chord_of(task_id="b"), "chord_size": 20}
-    assert groups_around({"group": "g"}, {"chord": chord}) == [Group("g", "chord", "b", 20)]
 
 
 def test_a_canvas_that_contains_itself_ends() -> None:

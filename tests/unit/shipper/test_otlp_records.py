@@ -57,11 +57,13 @@ def test_a_span_is_what_the_official_class_encodes(
         flags=REMOTE if remote else LOCAL,
         status=Status(code=Status.STATUS_CODE_ERROR) if failed else None,
     )
+    links = b""
     if linked is not None:
         official.links.add(trace_id=trace_id, span_id=linked, flags=REMOTE)
+        links = Span(links=official.links).SerializeToString()
     ours = span_head(
         trace_id, span_id, parent, name, kind, start, end,
-        linked=linked, failed=failed, remote_parent=remote,
+        links=links, failed=failed, remote_parent=remote,
     )  # fmt: skip
     assert ours == official.SerializeToString()
 
