@@ -62,7 +62,10 @@ def _readable(
         else None,
         resource=resource,
         attributes=values(span.attributes),  # type: ignore[arg-type]
-        links=[Link(_context(link.trace_id, link.span_id, remote=True)) for link in span.links],
+        links=[
+            Link(_context(link.trace_id, link.span_id, remote=True), values(link.attributes))  # type: ignore[arg-type]
+            for link in span.links
+        ],
         kind=KINDS[span.kind],
         status=Status(StatusCode(span.status.code)),
         start_time=span.start_time_unix_nano,

@@ -117,7 +117,6 @@ CASES = {
     "starmap": lambda p: plus.starmap([(1, 1), (2, 2)]),
     "chunks": lambda p: plus.chunks([(n, n) for n in range(6)], 2).group(),
     "stamped": lambda p: stamped(group(p.many("m", 2))),
-    "twice": lambda p: chord(p.many("h", 2), p("body")),
 }
 if VERSION < (5, 3):
     del CASES["stamped"]
@@ -160,5 +159,3 @@ if __name__ == "__main__":
             continue
         canvas = make(Places(case))
         say(case, canvas)
-        if case == "twice":
-            say(case, canvas)

@@ -32,6 +32,7 @@ RECORDS = [
     record("failed", 4, trail=trail(), request=request(retries=300), run_id=RUN, start_unix_nano=NOW - 9,
            runtime_ns=9, exception_class="ValueError"),
     record("stream_closed", 5, lost=2**40),
+    record("sent", 6, trail=trail(), headers=headers(), start_unix_nano=NOW - 5, chord_headers=(RUN, 2)),
 ]  # fmt: skip
 
 
@@ -54,7 +55,12 @@ def readable(item: Record) -> ReadableSpan:
         resource=resource_of(HEADER),
         attributes=attributes(span),
         links=[
-            Link(SpanContext(int.from_bytes(li.trace_id, "big"), int.from_bytes(li.span_id, "big"), is_remote=True))
+            Link(
+                SpanContext(
+                    int.from_bytes(li.trace_id, "big"), int.from_bytes(li.span_id, "big"), is_remote=True
+                ),
+                {item.key: item.value.string_value for item in li.attributes},
+            )
             for li in span.links
         ],
         kind=KINDS[span.kind],

@@ -71,7 +71,8 @@ def test_row_holds_what_the_span_says() -> None:
             "celery.group_index": 4,
         },
     )
-    one.links.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    link = one.links.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    link.attributes.add(key="celery.link").value.string_value = "chord header"
     row = dict(zip(NAMES, decoded(one).rows[0], strict=True))
     assert row["event_time"] == datetime(2023, 11, 14, 22, 13, 20, 123456, timezone.utc)
     assert row["day"] == "-infinity"
@@ -87,7 +88,13 @@ def test_row_holds_what_the_span_says() -> None:
     assert (row["priority"], row["exception_class"]) == (-3, "ValueError")
     assert row["send_id"].hex() == one.attributes[7].value.string_value
     assert json.loads(row["commitments"]) == {"args": "ab" * 32}
-    assert json.loads(row["links"]) == [{"trace_id": "74" * 16, "span_id": "73" * 8}]
+    assert json.loads(row["links"]) == [
+        {
+            "trace_id": "74" * 16,
+            "span_id": "73" * 8,
+            "attributes": {"celery.link": "chord header"},
+        }
+    ]
     assert json.loads(row["attributes"]) == {
         "celerytrail.version": "0.1.0",
         "celery.event": "task-failed",
