@@ -114,10 +114,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("celery.retries", "retries", "int4", "headers.retries: 0 for the first attempt"),
     Attribute("celery.parent_id", "parent_id", "text", "headers.parent_id"),
     Attribute(
-        "celery.group",
-        "group_id",
-        "text",
-        "headers.group, else the group of the chain's last link; not the one a body comes after",
+        "celery.group", "group_id", "text", "headers.group, else the group of the chain's last link"
     ),
     Attribute("celery.group_index", None, "int8", "headers.group_index"),
     Attribute(

@@ -40,7 +40,7 @@ class Above:
     def without_finished(self, around: list[Group], body_of: Enclosing | None) -> list[Group]:
         """Return the groups around a message without the chords that it only comes after.
 
-        From Celery 5.6 on a body, and what is chained to it, carries the group of its own headers.
+        In Celery 5.7 a body, and what is chained to it, carries the group of its own headers.
         """
         return [one for one in around if not self._is_finished(one, body_of)]
 

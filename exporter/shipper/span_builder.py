@@ -280,8 +280,7 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
     run = span_id_of(fields.get("run_id"))
     if run is not None:
         add(text(SPAN, "celery.run.id", run.hex()))
-    # A trail knows better: since Celery 5.6 a body carries the group of its own headers.
-    group = trail.group_id if trail else _text(facts.get("group"))
+    group = _text(facts.get("group")) or (trail.group_id if trail else None)
     if group:
         add(text(SPAN, "celery.group", group))
     root_group = (trail.root_group_id if trail else None) or group

@@ -6,6 +6,7 @@ import pytest
 
 from tests.acceptance.pipeline import Pipeline
 from tests.acceptance.workflows import (
+    check_links,
     check_workflows,
     publish_workflows,
     spans_of,
@@ -27,6 +28,7 @@ def test_each_workflow_is_one_trace_in_messages_that_the_sdk_would_send(
         assert worker.stop() == 0
         wait_for_the_wire(pipeline, tap)
     check_workflows(spans_of(tap), flows)
+    check_links(pipeline, flows["chord"])
     for request in tap.traces:
         for ours in normal(request).resource_spans:
             assert ours == as_the_sdk_encodes(ours)

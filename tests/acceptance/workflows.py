@@ -16,6 +16,10 @@ from tests.wire_tap import WireTap
 ENDED = """
     SELECT count(*) FROM celerytrail_views.tasks WHERE state = 'succeeded' AND task_id = ANY (%s)
 """
+SENDS = """
+    SELECT encode(trace_id, 'hex') AS trace_id, encode(span_id, 'hex') AS span_id, links
+    FROM celerytrail.spans WHERE step = 'sent' AND task_id = ANY (%s)
+"""
 MEMBERS = {"group": 4, "chord": 3}
 
 
@@ -78,6 +82,16 @@ def check_workflows(
                 span for span, said in by_task[task_id] if said["celerytrail.step"] == "sent"
             ]
             assert send.parent_span_id == groups[flows[name]["group"]].span_id
+
+
+def check_links(pipeline: Pipeline, flow: dict[str, Any]) -> None:
+    """Check that the ledger has, with the body of a chord, a link to each row of a header's send."""
+    *headers, body = flow["ids"]
+    (links,) = (row["links"] for row in pipeline.rows(SENDS, [body]))
+    sends = {(row["trace_id"], row["span_id"]) for row in pipeline.rows(SENDS, headers)}
+    assert len(links) == len(sends) == len(headers)
+    assert {(link["trace_id"], link["span_id"]) for link in links} == sends
+    assert {link["attributes"]["celery.link"] for link in links} == {"chord header"}
 
 
 def check_task(steps: list[tuple[Span, dict[str, Any]]]) -> None:

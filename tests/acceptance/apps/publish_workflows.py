@@ -19,7 +19,7 @@ if __name__ == "__main__":
     say("retries", [flaky.delay(2)])
     members = group(add.s(number, 1) for number in range(4)).apply_async()
     say("group", members.results, members.id)
-    body = chord((add.s(number, 1) for number in range(3)), total.s()).apply_async()
+    body = chord([add.s(number, 1) for number in range(3)], total.s()).apply_async()
     say("chord", [*body.parent.results, body], body.parent.id)
     last = chain(add.s(1, 1), add.s(2), add.s(3)).apply_async()
     say("chain", [last.parent.parent, last.parent, last])

@@ -149,7 +149,7 @@ TABLE: dict[str, Canvas] = {
         all_of(OUTER, *H2, "b0", "b1"),
         [chord_of(H2, "b0")],
         {"b0": {*H2}, "b1": {*H2}},
-        # From 5.6 on its messages name the group of the headers only.
+        # In 5.7 its messages name the group of the headers only.
         [Around("group", under="chord of b0")],
     ),
     "body_has_group": Canvas(

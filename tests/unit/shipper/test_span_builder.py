@@ -52,7 +52,7 @@ def point(seq: int) -> bytes:
 def test_a_send() -> None:
     span, said = build(
         record(
-            "sent", 2, NOW, trail=trail(group="g"), start_unix_nano=NOW - 5 * MS, exchange="ex", routing_key="rk",
+            "sent", 2, NOW, trail=trail(), start_unix_nano=NOW - 5 * MS, exchange="ex", routing_key="rk",
             headers=headers(group="g", group_index=3, parent_id="p", root_id="r", timelimit=(300, None),
                             stamped_headers=["b", "a"], stamps={"a": 1}, ignore_result=True,
                             eta="2026-11-22T18:48:52+02:00", expires="2026-11-23T00:00:00Z",
@@ -105,13 +105,6 @@ def test_a_send() -> None:
         "celerytrail.body.withheld": "redacted",
         "celery.args": '["a"]',
     }
-
-
-def test_a_body_is_of_no_group_although_its_message_names_that_of_its_headers() -> None:
-    _, said = build(
-        record("sent", 2, trail=trail(), headers=headers(group="g"), start_unix_nano=NOW - MS)
-    )
-    assert "celery.group" not in said
 
 
 def test_polls_for_a_chord_are_marked() -> None:
