@@ -3258,7 +3258,8 @@ CREATE VIEW celerytrail.workflow_tasks AS
             ((t.state = 'purged'::text) OR ((t.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
                    FROM celerytrail.task_actions a
                   WHERE ((a.task_id = t.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AS is_acknowledged
-           FROM newest n) h ON ((e.outcome = 'failed'::text)));
+           FROM newest n) h ON ((e.outcome = 'failed'::text)))
+  WHERE (t.task_name IS DISTINCT FROM 'celery.chord_unlock'::text);
 
 ALTER VIEW celerytrail.workflow_tasks OWNER TO celerytrail_owner;
 

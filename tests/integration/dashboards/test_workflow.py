@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from tests.grafana.button import actions_of, click
@@ -458,3 +459,14 @@ def test_two_ends_of_one_run_are_one_bar(shop: RecordedShop) -> None:
     assert Counter(tags_of(bar).get("step") for bar in bars) == {
         None: 1, "sent": 1, "started": 1, "succeeded": 1,
     }  # fmt: skip
+
+
+def test_polls_for_a_chord_are_no_members_of_its_workflow(shop: RecordedShop) -> None:
+    shop.ran("one", group_id="g", root_group_id="g")
+    shop.ran("body", root_group_id="g", root_id="one")
+    shop.ran("poll", root_group_id="g", task_name="celery.chord_unlock", steps=3)
+    with psycopg.connect(shop.database.dsn("grafana")) as connection:
+        found = connection.execute(
+            "SELECT state, members, unfinished FROM celerytrail_views.workflows WHERE workflow_id = 'g'"
+        ).fetchall()
+    assert found == [("succeeded", 2, 0)]
