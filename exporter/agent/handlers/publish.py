@@ -73,13 +73,8 @@ class PublishHandlers:
             if self._pending.look_closer:
                 self._look_closer(headers)
             queue = declare[0].name if declare else routing_key
-            facts, linked_run_id, chord_body_id, headers_of, length = (
-                headers,
-                None,
-                None,
-                None,
-                None,
-            )
+            facts, linked_run_id, chord_body_id = headers, None, None
+            chord_headers = chain_length = None
             try:
                 embedded = body[2]
                 alone = (
@@ -102,7 +97,7 @@ class PublishHandlers:
                 trail = f"{TRAIL_PREFIX}{pair};{now};;;;;;{queue}"
             else:
                 facts, minted = self._minted(now, body, headers, queue)
-                trail, linked_run_id, chord_body_id, headers_of, length = minted
+                trail, linked_run_id, chord_body_id, chord_headers, chain_length = minted
             headers[TRAIL_HEADER] = trail
             of_property = properties.get
             self._entries[id(body)] = (
@@ -110,7 +105,7 @@ class PublishHandlers:
                 [
                     trail, None, now, exchange, routing_key, of_property("priority"),
                     of_property("reply_to"), None, None, None, chord_body_id, linked_run_id, None,
-                    None, headers_of, length, body, facts, None, 0,
+                    None, chord_headers, chain_length, body, facts, None, 0,
                 ]
             )  # fmt: skip
             if len(self._entries) > MAX_PENDING:

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from celerytrail.exporter.shipper.links import MAX_LINKS, add_links
+from celerytrail.exporter.shipper.links import MAX_LINKS, links_of
 from celerytrail.exporter.spool.member_ids import member_span_id
 
 CHORD, RUN = "c0" * 8, "ab" * 8
 
 
 def linked(**fields: Any) -> Span:
-    span = Span(trace_id=b"t" * 16)
-    add_links(span, fields)
-    assert {link.trace_id for link in span.links} <= {span.trace_id}
+    span = Span.FromString(links_of(b"t" * 16, fields))
+    assert {link.trace_id for link in span.links} <= {b"t" * 16}
     return span
 
 
