@@ -14,6 +14,8 @@ VENV_CELERY55 ?= .venv-celery55
 BIN := $(VENV)/bin
 
 ARGS ?=
+# Test processes: most tests wait for servers and workers most of the time.
+JOBS ?= 3
 
 .PHONY: help venv venv-celery52 venv-celery55 demo test test-fast lint format types generate verify-generated dashboards plugin collector dashboard-pictures bench soak constraints clean
 
@@ -54,7 +56,7 @@ test: venv venv-celery52 venv-celery55 ## Run all tests, on real servers (ARGS="
 	@echo "celerytrail: running the tests; real servers are started on free ports and stopped again" >&2
 	@CELERYTRAIL_TEST_CELERY52_PYTHON="$$( [ -x $(VENV_CELERY52)/bin/python ] && echo $(CURDIR)/$(VENV_CELERY52)/bin/python )" \
 		CELERYTRAIL_TEST_CELERY55_PYTHON="$(CURDIR)/$(VENV_CELERY55)/bin/python" \
-		$(BIN)/pytest $(ARGS)
+		$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-fast: venv ## Run the unit tests only
 	@$(BIN)/pytest tests/unit -m "not slow" $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -21,3 +22,15 @@ def interpreter(version: str) -> str:
     if not found:
         pytest.skip(f"{variable} names no interpreter with Celery {version}")
     return found
+
+
+def need_eventlet() -> None:
+    """Skip the test where eventlet cannot be imported by the newest Python beside the tests.
+
+    It is tried in another process: in ours eventlet would have a word on every later fork.
+    """
+    tried = subprocess.run(
+        [sys.executable, "-c", "import eventlet"], capture_output=True, check=False
+    )
+    if tried.returncode:
+        pytest.skip("eventlet cannot be imported here")

@@ -10,7 +10,7 @@ from celery.app.task import Context
 
 from celerytrail.exporter.spool.record import HEADERS, REQUEST
 
-_DELIVERY = ("routing_key", "redelivered")
+_DELIVERY = ("routing_key", "redelivered", "priority")
 ENDED_WITH_REPRS = HEADERS.index("argsrepr")
 
 _OF_REQUEST = REQUEST[: REQUEST.index("routing_key")]
@@ -21,7 +21,7 @@ _get_headers = itemgetter(*HEADERS)
 _get_without_reprs = itemgetter(*HEADERS[:ENDED_WITH_REPRS])
 _get_of_52 = itemgetter(*_OF_52)
 _get_of_request_52 = itemgetter(*_OF_REQUEST[:-1])
-_NO_DELIVERY = (None, None)
+_NO_DELIVERY = (None, None, None)
 
 
 def _values_of_52(known: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -65,6 +65,7 @@ def request_values(request: Any) -> tuple[Any, ...]:
             *_get_request(known),
             delivery["routing_key"],
             delivery["redelivered"],
+            delivery["priority"],
         )
     except (KeyError, TypeError):  # an eager request, or a message of an older Celery
         values = tuple(getattr(request, name, None) for name in _OF_REQUEST)

@@ -55,6 +55,7 @@ REQUEST: tuple[str, ...] = (
     "replaced_task_nesting",
     "routing_key",
     "redelivered",
+    "priority",
     "is_eager",
 )
 """What is kept of ``task.request`` at a run, as a tuple in this order; the send says the rest."""

@@ -89,9 +89,9 @@ def look_at_the_message(url: str, queue: str) -> Any:
 
 
 def check_trail(message: Any, task_id: str, pipeline: Pipeline) -> None:
-    """Check that the header came through AMQP as the list it was, and names the trace and send."""
+    """Check that the header came through AMQP as the text it was, and names the trace and send."""
     header = message.headers[TRAIL_HEADER]
-    assert type(header) is list
+    assert type(header) is str
     trail = read_trail(header)
     assert trail is not None
     (sent,) = pipeline.rows(

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-LOST_RUNS_ARE_CONCLUDED = False
-"""Whether the shipper writes ``lost`` for runs whose process ended without a goodbye.
-
-The expectations say ``lost`` where such a run is. While this is False they are compared without: the
-step is taken away, and the run, and a task that ends so, are still ``started``.
-"""
+from dataclasses import dataclass
 
 LOST = "lost"
-_STILL = "started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +24,19 @@ class Expected:
         """Say whether the end was concluded and reported by nobody."""
         return self.state == LOST
 
-    @property
-    def depends_on_conclusions(self) -> bool:
-        """Say whether some run's end is reported by nobody."""
-        return LOST in self.steps
-
-    def now(self) -> Expected:
-        """Return what is expected of the recorder as it is."""
-        if LOST_RUNS_ARE_CONCLUDED or not self.depends_on_conclusions:
-            return self
-        return replace(
-            self,
-            state=_STILL if self.state == LOST else self.state,
-            runs=tuple(_STILL if run == LOST else run for run in self.runs),
-            steps=tuple(step for step in self.steps if step != LOST),
-        )
-
 
 def once(end: str, *more: str, state: str | None = None) -> Expected:
-    """One send, one reception, one run with this end, and further steps, which may give the state."""
-    return Expected(state or end, (end,), ("sent", "received", "started", end, *more))
+    """One send, one reception, one run with this end, and further steps.
+
+    With ``state`` one of these is a report of the main process, which gives the run its end, too.
+    """
+    shown = state or end
+    return Expected(shown, (shown,), ("sent", "received", "started", end, *more))
 
 
 def reported_by_main_process(end: str) -> Expected:
-    """A run whose own process said nothing of its end; the worker's main process did."""
-    return Expected(end, (end,), ("sent", "received", "started", end))
+    """A run whose own process said nothing of its end, so it was concluded; the main process's report counts."""
+    return Expected(end, (end,), ("sent", "received", "started", LOST, end))
 
 
 def never_ran(*steps: str) -> Expected:

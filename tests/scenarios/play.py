@@ -157,7 +157,7 @@ class Director:
     def _settle(self, worker: Program | None = None) -> None:
         """Wait until the ledger says what is expected of all that was published, or long enough."""
         wanted = {
-            one.name: one.on(self._target).now()
+            one.name: one.on(self._target)
             for one in played_on(self._target)
             if one.name in self._played.ids
         }

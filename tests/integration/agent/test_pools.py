@@ -13,7 +13,7 @@ import pytest
 
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.spool.record import Record
-from tests.celery_versions import CELERY_VERSIONS, NEWEST, interpreter
+from tests.celery_versions import CELERY_VERSIONS, NEWEST, interpreter, need_eventlet
 from tests.integration.agent.place import (
     DEADLINE_SECONDS,
     HERE,
@@ -78,7 +78,7 @@ def place(tmp_path: Path, broker: EmbeddedValkey) -> Place:
 
 def need(pool: str) -> None:
     if pool == "eventlet":
-        pytest.importorskip("eventlet", reason="eventlet cannot be imported here")
+        need_eventlet()
 
 
 def is_ready(place: Place) -> bool:

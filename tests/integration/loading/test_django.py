@@ -71,7 +71,7 @@ class Project:
     def senders(self) -> dict[str, str]:
         """Task id -> kind of the process that published it."""
         return {
-            dict(zip(HEADERS, one.fields["headers"], strict=True))[
+            dict(zip(HEADERS, one.fields["headers"], strict=False))[
                 "id"
             ]: segment.header.process_kind
             for segment in self.segments()
