@@ -35,16 +35,19 @@ Rules = str | tuple[str, ...] | None
 
 
 class TaskRules:
-    """The texts of the tasks of this process, remembered by name. Nothing in it raises."""
+    """The texts of the tasks of this process, remembered by name. Nothing in it raises.
+
+    ``known`` has the identity of a task and its text, for those that were asked for before.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[Any, tuple[int, str]] = {}
+        self.known: dict[Any, tuple[int, str]] = {}
         self._missing: dict[Any, int] = {}
 
     def of_task(self, task: Any) -> str | None:
         """Return the text of a task that is at hand."""
         try:
-            known = self._known.get(task.name)
+            known = self.known.get(task.name)
             if known is not None and known[0] == id(task):
                 return known[1]
             return self._remember(task.name, task)
@@ -54,7 +57,7 @@ class TaskRules:
     def of_name(self, name: Any) -> str | None:
         """Return the text of the task of that name; None where no app of this process has it."""
         try:
-            known = self._known.get(name)
+            known = self.known.get(name)
             if known is not None:
                 return known[1]
             # Looking into every app is dear for who sends by name alone, again and again.
@@ -78,7 +81,7 @@ class TaskRules:
         ``body`` is the message's before it was encoded, of protocol 1 or 2.
         """
         try:
-            known = self._known.get(name)
+            known = self.known.get(name)
             own = self.of_name(name) if known is None else known[1]
         except TypeError:
             return None
@@ -104,9 +107,9 @@ class TaskRules:
 
     def _remember(self, name: Any, task: Any) -> str:
         text = describe(name, task)
-        if len(self._known) >= MAX_REMEMBERED:
-            self._known.clear()
-        self._known[name] = (id(task), text)
+        if len(self.known) >= MAX_REMEMBERED:
+            self.known.clear()
+        self.known[name] = (id(task), text)
         return text
 
 

@@ -47,6 +47,7 @@ class PublishHandlers:
         self._entries = recorder.pending.entries
         self._shipper = recorder.shipper
         self._rules = recorder.task_rules.of_message
+        self._rules_of = recorder.task_rules.known
         self._caught = recorder.guard.caught
         self._pop_pair = recorder.ids.pop_pair
         self._pair = recorder.ids.pair
@@ -74,7 +75,7 @@ class PublishHandlers:
                 self._look_closer(headers)
             queue = declare[0].name if declare else routing_key
             facts, linked_run_id, chord_body_id = headers, None, None
-            chord_headers = chain_length = None
+            chord_headers = chain_length = rules = None
             try:
                 embedded = body[2]
                 alone = (
@@ -95,6 +96,9 @@ class PublishHandlers:
                 if ";" in queue or "%" in queue:
                     queue = escaped(queue)
                 trail = f"{TRAIL_PREFIX}{pair};{now};;;;;;{queue}"
+                if embedded["callbacks"] is embedded["errbacks"] is None:
+                    # No other task is named in it: what is known of this one is all there is.
+                    rules = self._rules_of.get(headers["task"])
             else:
                 facts, minted = self._minted(now, body, headers, queue)
                 trail, linked_run_id, chord_body_id, chord_headers, chain_length = minted
@@ -105,7 +109,7 @@ class PublishHandlers:
                 [
                     trail, None, now, exchange, routing_key, of_property("priority"),
                     of_property("reply_to"), None, None, None, chord_body_id, linked_run_id, None,
-                    None, chord_headers, chain_length, body, facts, None, 0,
+                    rules and rules[1], chord_headers, chain_length, body, facts, None, 0,
                 ]
             )  # fmt: skip
             if len(self._entries) > MAX_PENDING:
@@ -134,7 +138,8 @@ class PublishHandlers:
                 entry[HEADERS] = header_values_without_reprs(facts)
             else:
                 entry[HEADERS] = header_values(facts)
-            entry[TASK_RULES] = self._rules(facts.get("task"), body)
+            if entry[TASK_RULES] is None:
+                entry[TASK_RULES] = self._rules(facts.get("task"), body)
             self._write(_SENT, now, entry[:FIELDS])
             if now >= self._shipper.next_check and self._recorder.role.kind != CHILD:
                 self._shipper.ensure(now)
