@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from celerytrail.exporter.spool.record import HEADERS, REQUEST, Record
 from celerytrail.exporter.spool.segment import SegmentHeader
@@ -20,8 +19,7 @@ _SENT_STEPS = frozenset(("sent", "send_failed"))
 _NO_FACTS: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The ids of one record, as bytes, and the facts about the task that all steps share.
 
     ``facts`` are the message headers or the request, by name. ``event_time`` is nanoseconds since

@@ -28,7 +28,8 @@ from celerytrail.exporter.shipper.otlp_bytes import (
     true,
 )
 from celerytrail.exporter.shipper.otlp_records import span_head
-from celerytrail.exporter.spool.record import Record
+from celerytrail.exporter.spool.record import REQUEST, Record
+from celerytrail.exporter.spool.trail import Trail
 
 _CHORD_UNLOCK = "celery.chord_unlock"
 
@@ -280,16 +281,54 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
     run = span_id_of(fields.get("run_id"))
     if run is not None:
         add(text(SPAN, "celery.run.id", run.hex()))
+    body_id = _text(fields.get("chord_body_id"))
+    if body_id:
+        add(text(SPAN, "celery.chord.body_id", body_id))
+    _add_canvas(facts, fields, add)
+    request = fields.get("request")
+    if type(request) is tuple and _is_short(request):
+        # With their types: 1 and True are one key, and not one attribute.
+        add(_request_attributes(trail, request, tuple(map(type, request))))
+    else:
+        add(_facts_attributes(trail, facts))
+    if fields.get("redelivered") is True or facts.get("redelivered") is True:
+        add(true(SPAN, "celery.redelivered"))
+    size = fields.get("body_size")
+    if type(size) is not int and isinstance(fields.get("body"), bytes):
+        size = len(fields["body"])
+    if type(size) is int:
+        add(integer(SPAN, "celery.body_size", size))
+
+
+def _is_short(values: tuple[Any, ...]) -> bool:
+    # Texts and numbers alone: what can be a key, and is not worth remembering when it is long.
+    length = 0
+    for value in values:
+        if type(value) is str:
+            length += len(value)
+        elif value is not None and type(value) is not int and type(value) is not bool:
+            return False
+    return length <= MAX_REMEMBERED
+
+
+@lru_cache(maxsize=2048)
+def _request_attributes(
+    trail: Trail | None, request: tuple[Any, ...], _: tuple[type, ...]
+) -> bytes:
+    """Return what the start and the end of a run have in common: one comes soon after the other."""
+    return _facts_attributes(trail, dict(zip(REQUEST, request, strict=False)))
+
+
+def _facts_attributes(trail: Trail | None, facts: Mapping[str, Any]) -> bytes:
+    """Return what the message or the request says of the task, but for its ids."""
+    out: list[bytes] = []
+    add = out.append
     group = _text(facts.get("group")) or (trail.group_id if trail else None)
     if group:
         add(text(SPAN, "celery.group", group))
     root_group = (trail.root_group_id if trail else None) or group
     if root_group:
         add(text(SPAN, "celery.root_group", root_group))
-    body_id = _text(fields.get("chord_body_id"))
-    if body_id:
-        add(text(SPAN, "celery.chord.body_id", body_id))
-    _add_canvas(facts, fields, add)
     parent = _text(facts.get("parent_id"))
     if parent:
         add(text(SPAN, "celery.parent_id", parent))
@@ -300,21 +339,14 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
     for name, attribute in _FLAGS:
         if facts.get(name) is True:
             add(true(SPAN, attribute))
-    if fields.get("redelivered") is True or facts.get("redelivered") is True:
-        add(true(SPAN, "celery.redelivered"))
     if facts.get("eta") is not None:
         eta = timestamps.parse(facts["eta"])
         if eta is not None:
             add(text(SPAN, "celery.eta", timestamps.rfc3339(eta)))
     if facts.get("expires") is not None:
         expires = timestamps.parse(facts["expires"])
-        add(
-            text(
-                SPAN,
-                "celery.expires",
-                timestamps.rfc3339(expires) if expires else str(facts["expires"]),
-            )
-        )
+        shown = timestamps.rfc3339(expires) if expires else str(facts["expires"])
+        add(text(SPAN, "celery.expires", shown))
     limits = facts.get("timelimit")
     if isinstance(limits, (tuple, list)) and any(limit is not None for limit in limits):
         shown = ", ".join("" if limit is None else str(limit) for limit in limits)
@@ -322,11 +354,7 @@ def _add_task(identity: Identity, fields: Mapping[str, Any], add: Callable[[byte
     stamps = facts.get("stamped_headers")
     if isinstance(stamps, (tuple, list)) and stamps:
         add(text(SPAN, "celery.stamps", ",".join(map(str, stamps))))
-    size = fields.get("body_size")
-    if type(size) is not int and isinstance(fields.get("body"), bytes):
-        size = len(fields["body"])
-    if type(size) is int:
-        add(integer(SPAN, "celery.body_size", size))
+    return b"".join(out)
 
 
 def _add_canvas(

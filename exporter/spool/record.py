@@ -9,9 +9,8 @@ differ in version.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from celerytrail.exporter.attributes import STEP_BY_CODE, Step
 
@@ -128,14 +127,13 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as the shipper reads it: the step, its number, its time and its named fields."""
 
     step: Step
     seq: int
     time_unix_nano: int
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any]
 
     @classmethod
     def from_tuple(cls, values: tuple[Any, ...]) -> Record:

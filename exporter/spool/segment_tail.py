@@ -7,6 +7,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from celerytrail.exporter.spool.errors import SpoolFormatError
 from celerytrail.exporter.spool.paced_log import PacedLog
@@ -21,8 +22,7 @@ from celerytrail.exporter.spool.segment import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledRecord:
+class SpooledRecord(NamedTuple):
     """One record as it was read, and how many bytes it takes in the spool."""
 
     record: Record

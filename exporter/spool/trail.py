@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 TRAIL_HEADER = "celerytrail"
@@ -19,6 +20,7 @@ TRAIL_PREFIX = "1;"
 LARGEST_TIME = (1 << 63) - 1
 
 _TRACE_DOMAIN = b"celerytrail/trace/v1\0"
+_MAX_REMEMBERED = 512
 _SPAN = "((?!0{16})[0-9a-f]{16}|)"
 _TEXT = "([^;]*)"
 _LAYOUT = re.compile(
@@ -96,7 +98,13 @@ def read_trail(text: object) -> Trail | None:
 
     The header comes from a broker: anybody may have written it.
     """
-    match = _LAYOUT.fullmatch(text) if type(text) is str else None
+    if type(text) is not str:
+        return None
+    return _read(text) if len(text) > _MAX_REMEMBERED else _remembered(text)
+
+
+def _read(text: str) -> Trail | None:
+    match = _LAYOUT.fullmatch(text)
     if match is None:
         return None
     trace_id, send_id, sent, parent, group_span, root_span, group, root, queue, more = (
@@ -122,6 +130,10 @@ def read_trail(text: object) -> Trail | None:
 def derived_trace_id(root_id: str) -> str:
     """Return the trace id of a workflow whose messages carry no trail."""
     return hashlib.sha256(_TRACE_DOMAIN + root_id.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+# The steps of one message, which all carry it, come soon after each other.
+_remembered = lru_cache(maxsize=2048)(_read)
 
 
 def escaped(text: str) -> str:
