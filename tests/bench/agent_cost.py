@@ -1,10 +1,11 @@
 """What the agent costs the calling thread, beside empty receivers and another instrumentation.
 
-``python tests/bench/agent_cost.py [--json]`` prints, for a publish (before and after_task_publish,
-one event of ours) and a run (task_prerun and task_postrun, two events), the CPU time of the calling
-thread with no receivers, empty receivers, the agent, and opentelemetry-instrumentation-celery
-(batch processor, exporter that drops). The variants take turns in one run, so a noisy machine hits
-all of them alike; the ratios are what to compare.
+``python -m tests.bench.agent_cost [--json]`` prints, for a publish (before and after_task_publish,
+one event of ours) of small and large payloads and for a run (task_prerun and task_postrun, two
+events), the CPU time of the calling thread with no receivers, empty receivers, the agent, and
+opentelemetry-instrumentation-celery (batch processor, exporter that drops); and that of writing as
+many bytes as the agent writes, in one ``os.write``. The variants take turns in one run, so a noisy
+machine hits all of them alike; the ratios are what to compare.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -28,10 +30,21 @@ from kombu.serialization import dumps
 
 from celerytrail.exporter.agent.config import AgentConfig
 from celerytrail.exporter.agent.install import install, uninstrument
+from celerytrail.exporter.spool.segment import Frame, scan
 
 HOT = ("before_task_publish", "after_task_publish", "task_prerun", "task_postrun")
 EVENTS = {"publish": 1, "run": 2}
 BATCH = 100
+TWO = {"order": {"id": 17, "lines": [1, 2, 3]}, "customer": "someone"}
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "no payload": {},
+    "2 keyword arguments": TWO,
+    "20 of 100 characters": {f"field_{n}": f"{n:02d}" * 50 for n in range(20)},
+    "a list of 100 dicts": {
+        "rows": [{"id": n, "name": f"row {n}", "on": True} for n in range(100)]
+    },
+}
+FLOOR, OURS, WRITING = "empty receivers", "celerytrail", "writing as many bytes"
 
 
 def _add(x: int, y: int) -> int:
@@ -100,7 +113,7 @@ class Workload:
         self.app.finalize()
         self.task = self.app.tasks["bench.add"]
         self.queue = self.app.amqp.queues["celery"]
-        self.kwargs = {"order": {"id": 17, "lines": [1, 2, 3]}, "customer": "someone"}
+        self.kwargs: dict[str, Any] = TWO
 
     def message(self) -> Any:
         """Make one protocol 2 message, as app.send_task does."""
@@ -161,31 +174,42 @@ class Workload:
 
 VARIANTS: dict[str, Callable[[], Any]] = {
     "no receivers": no_receivers,
-    "empty receivers": empty_receivers,
-    "celerytrail": our_agent,
+    FLOOR: empty_receivers,
+    OURS: our_agent,
     "opentelemetry-instrumentation-celery": contrib,
 }
 
+Costs = dict[str, float]
 
-def measure(rounds: int = 30) -> dict[str, dict[str, float]]:
-    """Return, for each variant, microseconds of thread CPU a publish and a run (medians)."""
+
+def measure(rounds: int = 30) -> dict[str, Costs]:
+    """Return microseconds of thread CPU by what is done (a publish of each payload, a run) and variant."""
     workload = Workload()
-    samples: dict[str, dict[str, list[float]]] = {
-        name: {"publish": [], "run": []} for name in VARIANTS
-    }
+    samples: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds + 1):
-        for name, variant in VARIANTS.items():
-            with variant():
-                for kind in EVENTS:
-                    action = getattr(workload, kind)
+        for variant, installed in VARIANTS.items():
+            with installed():
+                for name, action, kwargs in _actions(workload):
+                    workload.kwargs = kwargs
                     _batch(action, [workload.message() for _ in range(20)])
                     spent = _batch(action, [workload.message() for _ in range(BATCH)])
                     if number:  # the first round only warms up
-                        samples[name][kind].append(spent)
+                        samples.setdefault(name, {}).setdefault(variant, []).append(spent)
+        for name, action, kwargs in _actions(workload):
+            workload.kwargs = kwargs
+            samples.setdefault(name, {}).setdefault(WRITING, []).append(
+                _writing(_bytes_written(workload, action))
+            )
     return {
-        name: {kind: statistics.median(values) for kind, values in kinds.items()}
-        for name, kinds in samples.items()
+        name: {variant: statistics.median(values) for variant, values in costs.items()}
+        for name, costs in samples.items()
     }
+
+
+def _actions(workload: Workload) -> Iterator[tuple[str, Callable[[Any], None], dict[str, Any]]]:
+    for name, kwargs in PAYLOADS.items():
+        yield f"publish, {name}", workload.publish, kwargs
+    yield "run", workload.run, TWO
 
 
 def _batch(action: Callable[[Any], None], messages: list[Any]) -> float:
@@ -195,19 +219,43 @@ def _batch(action: Callable[[Any], None], messages: list[Any]) -> float:
     return (time.thread_time_ns() - begun) / len(messages) / 1000
 
 
-def report(results: dict[str, dict[str, float]]) -> str:
+def _bytes_written(workload: Workload, action: Callable[[Any], None]) -> list[int]:
+    with tempfile.TemporaryDirectory() as folder:
+        config = AgentConfig.from_env({"CELERYTRAIL_SHIPPER": "off"}, spool_dir=Path(folder) / "s")
+        install(config)
+        action(workload.message())
+        uninstrument()
+        (segment,) = Path(folder, "s").glob("*.seg")
+        data = segment.read_bytes()
+        frames = [item for item in scan(data) if isinstance(item, Frame)]
+    # Besides the header, and what a stream says when it is opened and closed.
+    return [frame.end - frame.start for frame in frames[2:-1]]
+
+
+def _writing(sizes: list[int]) -> float:
+    frames = [bytes(size) for size in sizes]
+    with tempfile.TemporaryFile(buffering=0) as file:
+        descriptor = file.fileno()
+        begun = time.thread_time_ns()
+        for _ in range(BATCH):
+            for frame in frames:
+                os.write(descriptor, frame)
+        return (time.thread_time_ns() - begun) / BATCH / 1000
+
+
+def report(results: dict[str, Costs]) -> str:
     """Return the table: cost, cost of an event over an empty receiver, ratio to it."""
-    floor = results["empty receivers"]
-    lines = [
-        f"{'':<38}{'publish us':>11}{'over':>8}{'ratio':>7}{'run us':>11}{'over':>8}{'ratio':>7}"
-    ]
+    lines = [f"{'microseconds':<64}{'cost':>8}{'over':>8}{'ratio':>8}"]
     for name, costs in results.items():
-        cells = "".join(
-            f"{costs[kind]:>11.1f}{(costs[kind] - floor[kind]) / events:>8.1f}{costs[kind] / floor[kind]:>7.2f}"
-            for kind, events in EVENTS.items()
-        )
-        lines.append(f"{name:<38}{cells}")
-    lines.append("over: microseconds an event over an empty receiver (publish is 1 event, a run 2)")
+        events = EVENTS[name.partition(",")[0]]
+        floor = costs[FLOOR]
+        for variant, cost in costs.items():
+            if variant == WRITING:
+                lines.append(f"{name + ': ' + variant:<64}{'':>8}{cost / events:>8.1f}")
+                continue
+            over = (cost - floor) / events
+            lines.append(f"{name + ': ' + variant:<64}{cost:>8.1f}{over:>8.1f}{cost / floor:>8.2f}")
+    lines.append("over: an event over an empty receiver (a publish is 1 event, a run 2)")
     return "\n".join(lines)
 
 
