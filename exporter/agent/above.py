@@ -9,6 +9,7 @@ from typing import Any
 from celerytrail.exporter.agent.canvas import CHORD, Group, chord_of, is_published_first
 from celerytrail.exporter.agent.chord_runs import CHORD_UNLOCK
 from celerytrail.exporter.agent.running import RUN_ID, RUN_KEY
+from celerytrail.exporter.spool.traceparent import TRACEPARENT, read_traceparent
 from celerytrail.exporter.spool.trail import (
     TRAIL_HEADER,
     Enclosing,
@@ -70,7 +71,9 @@ def above_of(request: Any, facts: Mapping[str, Any]) -> Above | None:
     again = facts.get("id") == known["id"]
     trail = read_trail(known.get(TRAIL_HEADER))
     if trail is None:
-        trace_id = derived_trace_id(str(known.get("root_id") or known["id"]))
+        caller = read_traceparent(known.get(TRACEPARENT))
+        root_id = str(known.get("root_id") or known["id"])
+        trace_id = derived_trace_id(root_id) if caller is None else caller[0]
         # No send: this trail was never on a message, only its trace is inherited.
         trail = Trail(trace_id, "", 0)
     chord, group = chord_of(known), known.get("group")

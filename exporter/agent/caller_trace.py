@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-TRACEPARENT = "traceparent"
-
-_TRACEPARENT = re.compile(
-    r"[ \t]*(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?[ \t]*"
-)
-_MAX_LENGTH = 512  # as OpenTelemetry's own reader has it
-_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
+from celerytrail.exporter.spool.traceparent import TRACEPARENT, read_traceparent
 
 
 def caller_trace(headers: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -23,13 +16,10 @@ def caller_trace(headers: Mapping[str, Any]) -> tuple[str, str] | None:
     OpenTelemetry, which is asked only if the user's own code has loaded it.
     """
     text = headers.get(TRACEPARENT)
-    if text is not None and type(text) is str and len(text) <= _MAX_LENGTH:
-        match = _TRACEPARENT.fullmatch(text)
-        if match is not None:
-            version, trace_id, span_id, more = match.groups()
-            # Only a later version of the format than 00 may go on after its flags.
-            if trace_id != _NO_TRACE and span_id != _NO_SPAN and not (more and version == "00"):
-                return trace_id, span_id
+    if text is not None:
+        given = read_traceparent(text)
+        if given is not None:
+            return given
     if not in_context():
         return None
     api = sys.modules.get("opentelemetry.trace")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from celerytrail.exporter.spool.record import HEADERS, REQUEST, Record
 from celerytrail.exporter.spool.segment import SegmentHeader
+from celerytrail.exporter.spool.traceparent import read_traceparent
 from celerytrail.exporter.spool.trail import Trail, derived_trace_id, read_trail
 
 _SEND_DOMAIN = b"celerytrail/send/v1\0"
@@ -73,8 +74,9 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
         sent = trail.sent_unix_nano
     elif task_id is not None:
         derived = True
+        caller = read_traceparent(fields.get("trail"))
         root = _text(facts.get("root_id")) or task_id
-        trace_id = bytes.fromhex(derived_trace_id(root))
+        trace_id = bytes.fromhex(derived_trace_id(root) if caller is None else caller[0])
         send_id = sha256(_SEND_DOMAIN + _bytes(task_id) + b"\0%d" % retries).digest()[:8]
         sent = retries
     else:

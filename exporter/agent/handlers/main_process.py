@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from celerytrail.exporter.agent.exceptions import class_name, message
 from celerytrail.exporter.agent.pool_children import PoolChildren
 from celerytrail.exporter.agent.recorder import Recorder
+from celerytrail.exporter.agent.unrecorded import is_trail, trace_of_unrecorded
 from celerytrail.exporter.agent.values import (
     body_bytes,
     header_values,
@@ -18,7 +19,7 @@ from celerytrail.exporter.agent.values import (
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.plain import text_of
 from celerytrail.exporter.spool.record import REQUEST
-from celerytrail.exporter.spool.trail import TRAIL_HEADER, TRAIL_PREFIX
+from celerytrail.exporter.spool.trail import TRAIL_HEADER
 
 _RECEIVED = STEP_BY_NAME["received"].code
 _FAILED = STEP_BY_NAME["failed"].code
@@ -50,8 +51,9 @@ class MainProcessHandlers:
             headers = request.request_dict
             delivery = request.delivery_info
             trail = _trail_of(headers)
+            recorded = is_trail(trail)
             body, size = None, None
-            if trail is None:  # its publisher has no agent: what it sent is known from here only
+            if not recorded:  # its publisher has no agent: what it sent is known from here only
                 body, size = body_bytes(_undecoded(request), self._max_body)
             self._write(
                 _RECEIVED,
@@ -148,7 +150,7 @@ class MainProcessHandlers:
 
 def _trail_of(headers: Any) -> str | None:
     trail = headers.get(TRAIL_HEADER)
-    return trail if type(trail) is str and trail.startswith(TRAIL_PREFIX) else None
+    return trail if is_trail(trail) else trace_of_unrecorded(headers)
 
 
 def _undecoded(request: Any) -> Any:

@@ -7,7 +7,7 @@ from sys import modules
 from time import time_ns
 from typing import Any
 
-from celerytrail.exporter.agent.caller_trace import TRACEPARENT, in_context
+from celerytrail.exporter.agent.caller_trace import in_context
 from celerytrail.exporter.agent.chord_runs import CHORD_UNLOCK
 from celerytrail.exporter.agent.exceptions import class_name, message
 from celerytrail.exporter.agent.minting import Message, Minted, TrailMint
@@ -28,6 +28,7 @@ from celerytrail.exporter.agent.role import CHILD
 from celerytrail.exporter.agent.running import ALL_STACKS, current_request
 from celerytrail.exporter.agent.values import header_values, header_values_without_reprs
 from celerytrail.exporter.attributes import STEP_BY_NAME
+from celerytrail.exporter.spool.traceparent import TRACEPARENT
 from celerytrail.exporter.spool.trail import TRAIL_HEADER, TRAIL_PREFIX, escaped
 
 _SENT = STEP_BY_NAME["sent"].code

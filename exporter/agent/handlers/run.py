@@ -24,6 +24,7 @@ from celerytrail.exporter.agent.running import (
     request_of,
     run_of,
 )
+from celerytrail.exporter.agent.unrecorded import trace_of_unrecorded
 from celerytrail.exporter.agent.values import request_values
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.record import LAYOUTS
@@ -80,7 +81,7 @@ class RunHandlers:
             known = request.__dict__
             trail = known.get(TRAIL_HEADER)
             if type(trail) is not str:
-                trail = None
+                trail = trace_of_unrecorded(known)
             values = request_values(request)
             if values[_TASK] is None:
                 values = (*values[:_TASK], task.name, *values[_TASK + 1 :])

@@ -345,3 +345,17 @@ def test_an_error_that_somebody_else_handles_is_none_of_an_eager_task(
     assert sorted(recorded.steps()) == [
         *("failed", "started", "started", "started", "succeeded", "succeeded"),
     ]
+
+
+def test_a_message_of_an_unrecorded_publisher_stays_in_its_trace(
+    recorded: Recorded, app: Celery
+) -> None:
+    @app.task(shared=False, name="parent")
+    def parent() -> None:
+        app.tasks["add"].delay(1, 2)
+
+    header = f"00-{TRACE}-{SEND}-00"
+    run(app, "parent", traceparent=header)
+    (started,) = recorded.of("started")
+    assert started.fields["trail"] == header
+    assert trail_of(recorded.of("sent")[0])["trace_id"] == TRACE

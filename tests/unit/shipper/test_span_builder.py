@@ -310,3 +310,11 @@ def test_whatever_a_message_brought_along_makes_a_valid_span(
 def test_an_end_whose_start_was_not_read_is_refused() -> None:
     with pytest.raises(ValueError, match="the succeeded of a run whose start was not read"):
         identify(HEADER, record("succeeded", 3, run_id=RUN, start_unix_nano=NOW, runtime_ns=1))
+
+
+def test_a_derived_span_is_in_the_trace_of_its_traceparent() -> None:
+    header = f"00-{TRACE}-{PARENT}-00"
+    span, said = build(record("started", 3, trail=header, request=request(), run_id=RUN))
+    assert span.trace_id.hex() == TRACE
+    assert said["celerytrail.derived"] is True
+    assert build(record("started", 3, request=request(), run_id=RUN))[0].trace_id != span.trace_id
