@@ -98,7 +98,7 @@ class SpoolWriter:
         # A small spool has small segments, so that its bound means something.
         self._limit = min(segment_bytes, max(max_bytes // 16, 4096))
         self._begin_stream()
-        _writers.append(weakref.ref(self))
+        _writers.add(self)
 
     def _begin_stream(self) -> None:
         self.stream_id = os.urandom(16).hex()
@@ -323,14 +323,12 @@ def _remove_unfinished(directory: Path) -> None:
 
 
 _segments = itertools.count(1)
-_writers: list[weakref.ref[SpoolWriter]] = []
+_writers: weakref.WeakSet[SpoolWriter] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for reference in _writers:
-        writer = reference()
-        if writer is not None:
-            writer.after_fork()
+    for writer in list(_writers):
+        writer.after_fork()
 
 
 if sys.platform != "win32":

@@ -110,8 +110,8 @@ class RunHandlers:
         """Record how the run ended. No state means that it was aborted: the child is being killed."""
         try:
             clock = monotonic_ns()
-            run = request_of(task).__dict__.get(RUN_KEY)
-            if run is None or run[ENDED]:  # it began before the agent did
+            run = run_of(request_of(task))
+            if run is None:  # it began before the agent did
                 return
             run[ENDED] = True
             self._last = run
