@@ -26,6 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SkipReport(strict=strict))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter made of bytes by its length: bytes may hold a time, and names must agree.
+
+    Each process of pytest-xdist collects the tests for itself and they have to find the same.
+    """
+    return f"{argname}-of-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def server_directory() -> Iterator[Path]:
     """A directory that the user nobody can pass through, which pytest's own are not."""

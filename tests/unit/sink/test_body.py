@@ -80,20 +80,20 @@ def test_zeros_stop_early() -> None:
     assert source.taken <= 64 * 1024
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"garbage",
-        b"\x1f\x8b",
-        gzip.compress(b"x" * 1000)[:-1],
-        gzip.compress(b"x" * 1000)[:-9],
-        gzip.compress(b"x" * 1000)[:20],
-        gzip.compress(b"x") + b"trailing",
-        gzip.compress(b"x")[:-8] + bytes(8),
-        zlib.compress(b"x"),
-    ],
-)
+BROKEN_GZIP = {
+    "nothing": b"",
+    "no gzip": b"garbage",
+    "the magic alone": b"\x1f\x8b",
+    "one byte short": gzip.compress(b"x" * 1000)[:-1],
+    "without its trailer": gzip.compress(b"x" * 1000)[:-9],
+    "cut in the middle": gzip.compress(b"x" * 1000)[:20],
+    "bytes after it": gzip.compress(b"x") + b"trailing",
+    "another checksum": gzip.compress(b"x")[:-8] + bytes(8),
+    "zlib": zlib.compress(b"x"),
+}
+
+
+@pytest.mark.parametrize("content", BROKEN_GZIP.values(), ids=BROKEN_GZIP)
 def test_broken_gzip_is_400(content: bytes) -> None:
     assert refusal(content, True) == 400
 
