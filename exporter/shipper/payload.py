@@ -175,7 +175,7 @@ class PayloadBuilder:
         else:
             if looked_at is None:
                 return None, "unexamined"
-            if looked_at.changed or redactor.holds_secrets(_beside_the_body(message)):
+            if looked_at.changed or redactor.hold_secrets(_beside_the_body(message)):
                 return None, "redacted"
             container = keep_plain(message)
         if len(container) > MAX_CONTAINER_BYTES:
@@ -267,10 +267,10 @@ def _message(fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes) -
     )
 
 
-def _beside_the_body(message: Message) -> dict[str, Any]:
+def _beside_the_body(message: Message) -> Iterator[Any]:
     # Without the headers' own names: that there is a pin in group_index would cost a long look.
-    values = (*message.headers.values(), *message.properties.values())
-    return {str(number): value for number, value in enumerate(values) if value is not None}
+    yield from message.headers.values()
+    yield from message.properties.values()
 
 
 def _decoded(value: object) -> str:

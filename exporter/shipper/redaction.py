@@ -47,9 +47,13 @@ _NAMING = frozenset(("name", "key", "field", "header", "param", "parameter", "va
 _NAMED = frozenset(("value", "val", "content", "contents", "data", "default"))
 
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"-{0,2}\w[\w.\-]*[:=]?")
 _LONGEST_NAME = 64
 _MAX_OF_NAMES = 256
+_MAX_OF_PARTS = 2048
+_MAX_REMEMBERED_PARTS = 1024
+_ATOMS = frozenset((str, int, bool, float, type(None)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Redactor:
         self._names = SensitiveNames(self.rules.names)
         self.tasks = TaskRules(self.rules.tasks, self._names)
         self._of_names: dict[tuple[str, ...], Redactor] = {}
+        self._of_parts: dict[tuple[Any, ...], bool] = {}
         values = (*SECRET_VALUES, EMAIL) if self.rules.emails else SECRET_VALUES
         self._text = SensitiveText(self._names, self.rules.patterns, values)
         self._whole = tuple(sorted(self._names.whole))
@@ -143,8 +148,30 @@ class Redactor:
         hidden = self._hide(value, 0)
         return self._bounded(hidden, hidden != _plain(value))
 
-    def holds_secrets(self, value: Any) -> bool:
-        """Tell whether redaction would hide something in a value."""
+    def hold_secrets(self, values: Iterable[Any]) -> bool:
+        """Tell whether redaction would hide something in values that stand beside each other.
+
+        UUIDs are not looked at: the ids of a task are shown wherever the task is. What is left is
+        the same for many messages, so the answer is remembered.
+        """
+        parts = [
+            tuple(value) if type(value) is list else value
+            for value in values
+            if value is not None and not (type(value) is str and _UUID.fullmatch(value))
+        ]
+        if not _are_short(parts):
+            return self._holds_secrets(parts)
+        key = tuple(parts)
+        known = self._of_parts.get(key)
+        if known is None:
+            if len(self._of_parts) >= _MAX_OF_PARTS:
+                self._of_parts.clear()
+            known = self._of_parts[key] = self._holds_secrets(parts)
+        return known
+
+    def _holds_secrets(self, parts: list[Any]) -> bool:
+        # As fields of an object: the values of an array may name what the next one is.
+        value = {str(number): part for number, part in enumerate(parts)}
         raw = json.dumps(value, default=repr).encode()
         return not self._is_clean(raw) and self._hide(value, 0) != _plain(value)
 
@@ -318,6 +345,17 @@ def _without_positions(args: list[Any], rule: TaskRule, shift: int = 0) -> list[
         _marked(item) if rule.hides(index) or (shift and rule.hides(index + shift)) else item
         for index, item in enumerate(args)
     ]
+
+
+def _are_short(parts: list[Any]) -> bool:
+    """Tell that values can be a key, and one that is worth remembering."""
+    length = 0
+    for part in parts:
+        for item in part if type(part) is tuple else (part,):
+            if type(item) not in _ATOMS:
+                return False
+            length += len(item) if type(item) is str else 8
+    return length <= _MAX_REMEMBERED_PARTS
 
 
 def _text(value: object) -> str | None:
