@@ -168,14 +168,29 @@ class Soak:
 
     def _drain(self) -> None:
         """Let what is in the spool be delivered, and everybody say goodbye."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while any(self._pipeline.spool.glob("*.seg")):
-            assert time.monotonic() < deadline, "the spool is not empty 5 minutes after the workers"
+        left, deadline = self._left(), time.monotonic() + DRAIN_SECONDS
+        while left:
+            assert time.monotonic() < deadline, (
+                f"nothing was delivered for {DRAIN_SECONDS} s, and the spool has {len(left)} segments"
+            )
             self._keep_heads()
-            self._say(f"draining {len(list(self._pipeline.spool.glob('*.seg')))} segments")
+            self._say(f"draining {len(left)} segments")
             if not self._pipeline.shipper_pids():
                 self._pipeline.command("ship", "--once", "--spool", str(self._pipeline.spool))
             time.sleep(0.5)
+            before, left = left, self._left()
+            if left != before:
+                deadline = time.monotonic() + DRAIN_SECONDS
+
+    def _left(self) -> dict[str, bytes]:
+        """Return the segments that are not delivered, and how far each of them is."""
+        found = {}
+        for segment in self._pipeline.spool.glob("*.seg"):
+            try:
+                found[segment.name] = segment.with_suffix(".ack").read_bytes()
+            except OSError:
+                found[segment.name] = b""
+        return found
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
