@@ -120,7 +120,7 @@ SELECT format('role %s', r.rolname)
 FROM pg_catalog.pg_roles r
 WHERE r.rolname IN (
     'celerytrail_owner', 'celerytrail_sink', 'celerytrail_actions', 'celerytrail_grafana',
-    'celerytrail_verifier', 'celerytrail_maintainer'
+    'celerytrail_verifier', 'celerytrail_maintainer', 'celerytrail_checkpointer'
 )
   AND (
       r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication

@@ -32,6 +32,8 @@ AT_ONCE = Bounds(statement_seconds=1, idle_seconds=1, session_seconds=600)
 VIEWS = (
     "actions",
     "chain_state",
+    "checkpoint_silence",
+    "checkpoints",
     "chords",
     "deployments",
     "groups",

@@ -187,7 +187,7 @@ def test_passwords_are_made_and_set_from_files(
 ) -> None:
     directory = tmp_path / "passwords"
     arguments = ["--dsn", ledger_database.dsn(), "--set-passwords", str(directory), "--json"]
-    roles = ("actions", "grafana", "maintainer", "sink", "verifier")
+    roles = ("actions", "checkpointer", "grafana", "maintainer", "sink", "verifier")
     before = {role: ledger_database.dsn(role) for role in roles}
     verifiers = "SELECT json_object_agg(rolname, rolpassword) FROM pg_authid WHERE rolname ~ '^celerytrail_'"
     kept: Any = ledger_database.value(verifiers)

@@ -1,4 +1,4 @@
-"""What the verifier, the action API and the maintainer may do: their one thing."""
+"""What the verifier, the checkpointer, the action API and the maintainer may do: their one thing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ RECORD = (
     "SELECT celerytrail.record_verification("
     "'full', 0, 0, 1, sha256('head'), 'internal', NULL, 1, 0.1, true)"
 )
-LOGINS = ("sink", "actions", "grafana", "verifier", "maintainer")
+SIGNED = (
+    "SELECT celerytrail.record_checkpoint(now(), 1, 'ledger+abcd1234',"
+    " '[{\"chain\": 0}]', 'a note', '{\"file\": \"ok\"}', NULL)"
+)
+REFUSED = "SELECT celerytrail.record_checkpoint(NULL, 1, NULL, NULL, NULL, NULL, 'a lower n')"
+LOGINS = ("sink", "actions", "grafana", "verifier", "maintainer", "checkpointer")
 
 
 def relations(database: LedgerDatabase) -> list[str]:
@@ -51,7 +56,7 @@ def changes(database: LedgerDatabase) -> list[str]:
     return statements
 
 
-@pytest.mark.parametrize("role", ["verifier", "actions", "maintainer", "grafana"])
+@pytest.mark.parametrize("role", ["verifier", "actions", "maintainer", "checkpointer", "grafana"])
 def test_no_table_can_be_changed(ledger_database: LedgerDatabase, role: str) -> None:
     allowed = ledger_database.not_refused(role, changes(ledger_database))
     # Grafana's sessions are read-only, which says so first.
@@ -67,7 +72,7 @@ def test_no_role_becomes_another(ledger_database: LedgerDatabase, role: str) -> 
     assert ledger_database.not_refused(role, statements) == []
 
 
-@pytest.mark.parametrize("role", ["verifier", "actions", "maintainer"])
+@pytest.mark.parametrize("role", ["verifier", "actions", "maintainer", "checkpointer"])
 def test_what_no_role_needs_is_refused(ledger_database: LedgerDatabase, role: str) -> None:
     statements = [
         "CREATE TEMPORARY TABLE t (a int)",
@@ -106,6 +111,70 @@ def test_the_verifier_records_what_it_found_and_nothing_else(
     assert ledger_database.not_refused("verifier", refused) == []
     for role in ("sink", "actions", "grafana", "maintainer"):
         assert ledger_database.not_refused(role, [RECORD]) == []
+
+
+def test_the_checkpointer_reads_the_ledger_and_records_what_it_signed(
+    ledger_database: LedgerDatabase,
+) -> None:
+    ledger_database.write_honest_batches()
+    with ledger_database.connect("checkpointer") as checkpointer:
+        for table in ("ledger", "spans", "actions", "leaf_groups", "blocks", "chain", "chain_head"):
+            checkpointer.execute(f"SELECT * FROM celerytrail.{table} LIMIT 1".encode())
+        checkpointer.execute(SIGNED)
+        row = checkpointer.execute(
+            "SELECT recorded_by, note FROM celerytrail.checkpoints"
+        ).fetchone()
+    assert row == ("celerytrail_checkpointer", "a note")
+    refused = [
+        APPEND,
+        RECORD,
+        "SELECT name FROM celerytrail.principals",
+        "SELECT token_hash FROM celerytrail.tokens",
+        "SELECT body FROM celerytrail.payloads",
+        "SELECT state FROM celerytrail.tasks",
+        "SELECT * FROM celerytrail_views.checkpoints",
+        "SELECT celerytrail_admin.restore_roles()",
+    ]
+    assert ledger_database.not_refused("checkpointer", refused) == []
+    for role in ("sink", "actions", "grafana", "verifier", "maintainer"):
+        assert ledger_database.not_refused(role, [SIGNED]) == []
+
+
+def test_old_checkpoints_go_and_the_newest_signed_one_stays(
+    ledger_database: LedgerDatabase,
+) -> None:
+    with ledger_database.connect("checkpointer") as checkpointer:
+        for statement in (SIGNED, SIGNED, REFUSED, REFUSED):
+            checkpointer.execute(statement)
+    with ledger_database.connect() as superuser:
+        superuser.execute(
+            "UPDATE celerytrail.checkpoints SET recorded_at = recorded_at - interval '1 day' *"
+            " CASE WHEN trouble IS NULL OR checkpoint_id = 3 THEN 91 ELSE 89 END"
+        )
+    with ledger_database.connect("checkpointer") as checkpointer:
+        checkpointer.execute(REFUSED)
+        kept = checkpointer.execute(
+            "SELECT checkpoint_id FROM celerytrail.checkpoints ORDER BY 1"
+        ).fetchall()
+    assert kept == [(2,), (4,), (5,)]
+
+
+def test_grafana_sees_how_long_checkpoints_are_silent(ledger_database: LedgerDatabase) -> None:
+    silence = "SELECT seconds_silent, epoch, trouble FROM celerytrail_views.checkpoint_silence"
+    with ledger_database.connect("grafana") as grafana:
+        assert grafana.execute(silence).fetchall() == [(None, None, None)]
+    with ledger_database.connect("checkpointer") as checkpointer:
+        checkpointer.execute(SIGNED)
+        checkpointer.execute(REFUSED)
+    with ledger_database.connect() as superuser:
+        superuser.execute(
+            "UPDATE celerytrail.checkpoints SET recorded_at = recorded_at - interval '1 hour'"
+            " WHERE note IS NOT NULL"
+        )
+    with ledger_database.connect("grafana") as grafana:
+        ((seconds, epoch, trouble),) = grafana.execute(silence).fetchall()
+    assert seconds >= 3600
+    assert (epoch, trouble) == (1, "a lower n")
 
 
 def test_the_action_api_appends_actions_and_nothing_else(ledger_database: LedgerDatabase) -> None:
