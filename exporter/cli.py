@@ -11,7 +11,9 @@ GROUP = "celerytrail.commands"
 EXTRAS = {
     "action-api": "actions",
     "cancel": "actions",
+    "checkpoint": "checkpoint",
     "dashboards": "dashboards",
+    "epoch": "checkpoint",
     "purge": "actions",
     "retry": "actions",
     "retry-chord": "actions",
@@ -23,14 +25,17 @@ EXTRAS = {
     "verify": "sink",
     "demo": "demo",
     "keys": "seal",
+    "witness": "checkpoint",
 }
 """Which extra brings what a subcommand needs."""
 
 SUMMARIES = {
     "action-api": "Serve the actions of operators: retry, cancel, terminate, purge.",
     "cancel": "Revoke a task that has not begun.",
+    "checkpoint": "Sign where the chains stand, and keep that outside the database.",
     "dashboards": "Write Grafana's dashboards, alert rules and plugin.",
     "demo": "Run the whole pipeline on this machine with an example application.",
+    "epoch": "Say that a ledger was restored, so that checkpoints go on.",
     "keys": "Make and show the keys that seal message bodies.",
     "maintain": "Keep partitions, roles and sessions of the database in order.",
     "migrate": "Create or update the database schema.",
@@ -43,6 +48,7 @@ SUMMARIES = {
     "terminate": "Revoke a task and end the process that runs it.",
     "tokens": "Make, list and revoke the tokens that may write or act.",
     "verify": "Check that the ledger is what was written.",
+    "witness": "Sign checkpoints a second time, after checking that they continue.",
 }
 """One line for each subcommand, so that ``--help`` imports none of them."""
 

@@ -73,6 +73,7 @@ class Fault(Enum):
     HIDDEN = "rows are hidden by a row-security policy"
     OFF_CHAIN = "head kept outside is not on the chain"
     OTHER_LEDGER = "another ledger than the head kept outside"
+    NOTE = "note of a checkpoint file is not to be believed"
     CATALOG = "catalog differs from the migrations"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from celerytrail.sql.catalog import catalog_differences
+from celerytrail.sql.checkpoint.evidence import Compared, Evidence, compare
 from celerytrail.sql.connection import connect, describe_dsn
 from celerytrail.sql.database_verifier import verify_inside
 from celerytrail.sql.head_file import Head, Heads
@@ -35,7 +36,7 @@ class Verification:
     """Everything one run found.
 
     ``compared`` says that heads kept outside were given, ``anchored_chains`` which chains had a link
-    in them, ``complete`` that all chains were read.
+    in them, ``complete`` that all chains were read, ``notes`` what signed notes from outside said.
     """
 
     ledger_id: uuid.UUID
@@ -47,13 +48,15 @@ class Verification:
     anchored_chains: frozenset[int]
     incremental: bool
     complete: bool = True
+    notes: Compared | None = None
 
     @property
     def bad(self) -> tuple[Bad, ...]:
         """Return what is wrong, each thing once although both ways found it, the first first."""
         found = dict.fromkeys(bad for reading in self.readings for bad in reading.bad)
         catalog = (Bad(Fault.CATALOG, detail=difference) for difference in self.catalog)
-        return in_order([*found, *catalog])
+        noted = self.notes.bad if self.notes is not None else ()
+        return in_order([*dict.fromkeys([*_but_named(found, noted), *noted]), *catalog])
 
     @property
     def unanchored(self) -> tuple[int, ...]:
@@ -103,6 +106,7 @@ class Verification:
             "unanchored_chains": list(self.unanchored),
             "first_bad": bad[0].as_json() if bad else None,
             "catalog_differences": list(self.catalog),
+            "notes": None if self.notes is None else self.notes.as_json(),
             "ways": [reading.as_json() for reading in self.readings],
         }
 
@@ -115,15 +119,18 @@ def verify_ledger(
     since: Heads | None = None,
     against: Heads | None = None,
     anchored: bool | None = None,
+    evidence: Evidence | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Verification:
     """Verify the ledger at ``dsn`` and return what was found.
 
     ``since`` reads only what came after those heads; they and the heads of ``against`` must still
-    be on the chain. ``anchored`` says whether any of them was kept outside, by default whether
+    be on the chain. All notes of ``evidence`` are compared, in place of ``against``. ``anchored`` says whether any of them was kept outside, by default whether
     there are some; a chain counts as compared from its first kept link on. Raises DatabaseUnreachable, and CannotVerify where something cannot be read.
     """
+    if evidence is not None and against is None:
+        against = evidence.newest
     time = datetime.now(timezone.utc)
     ledger_id, format_version, catalog = _describe(dsn)
     readings = []
@@ -137,6 +144,8 @@ def verify_ledger(
                 )
             )
     kept = [heads for heads in (since, against) if heads is not None]
+    if evidence is not None:
+        kept += evidence.vouching
     return Verification(
         ledger_id,
         format_version,
@@ -147,7 +156,19 @@ def verify_ledger(
         frozenset(head.chain for heads in kept for head in heads.chains if head.n > 0),
         since is not None,
         chain is None,
+        compare(dsn, evidence, chain) if evidence is not None else None,
     )
+
+
+def _but_named(found: Iterable[Bad], noted: Sequence[Bad]) -> list[Bad]:
+    """Leave out heads off their chain that the comparison of all notes names, too."""
+    places = {(bad.fault, bad.chain, bad.n) for bad in noted}
+    named = (Fault.OFF_CHAIN, Fault.OTHER_LEDGER)
+    return [
+        bad
+        for bad in found
+        if bad.fault not in named or (bad.fault, bad.chain, bad.n) not in places
+    ]
 
 
 def _describe(dsn: str) -> tuple[uuid.UUID, int, list[str]]:

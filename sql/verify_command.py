@@ -12,6 +12,10 @@ from typing import Any
 import click
 
 from celerytrail.sql import head_file
+from celerytrail.sql.checkpoint.checkpoint_file import read_place
+from celerytrail.sql.checkpoint.evidence import Evidence, gather
+from celerytrail.sql.checkpoint.key_file import read_public
+from celerytrail.sql.checkpoint.trust import Place
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.outside_verifier import Progress
 from celerytrail.sql.verification import EXIT_CANNOT, Verdict
@@ -40,6 +44,21 @@ class CannotVerifyAnything(click.ClickException):
 @click.option("--chain", type=click.IntRange(0), help="Only this chain.")
 @click.option("--since", type=_FILE, help="Read only what came after the heads in this file.")
 @click.option("--against", type=_FILE, help="The heads in this file must still be on the chain.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A checkpoint file, or a directory of notes; all of it must be on the chain. Repeatable.",
+)
+@click.option(
+    "--pubkey",
+    "public_keys",
+    type=_FILE,
+    multiple=True,
+    help="The key that signed them; who followed it is read from the notes.",
+)
+@click.option("--witness-pubkey", type=_FILE, help="Only checkpoints that this key cosigned vouch.")
 @click.option("--head-out", type=_FILE, help="Write the verified heads here, to be kept outside.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--every", type=click.FloatRange(0.05), help="Verify what is new every SECONDS.")
@@ -59,6 +78,9 @@ def verify(
     chain: int | None,
     since: Path | None,
     against: Path | None,
+    checkpoints: tuple[Path, ...],
+    public_keys: tuple[Path, ...],
+    witness_pubkey: Path | None,
     head_out: Path | None,
     as_json: bool,
     every: float | None,
@@ -69,7 +91,7 @@ def verify(
 
     \b
     Exit codes:
-      0  clean against the given head file
+      0  clean against the given head file or checkpoints
       1  broken, or the objects that guard the ledger were changed
       2  wrong usage
       3  INTERNAL CONSISTENCY ONLY: no head kept outside was given, or it has no link of a chain
@@ -77,10 +99,17 @@ def verify(
     """
     if since is not None and against is not None:
         raise click.UsageError("--since and --against exclude each other: --since compares too.")
+    if bool(checkpoints) != bool(public_keys) or (witness_pubkey and not checkpoints):
+        raise click.UsageError("--checkpoint and --pubkey go together, --witness-pubkey with both.")
+    if checkpoints and (since or against or every):
+        raise click.UsageError(
+            "--checkpoint is in place of --since and --against, and without --every."
+        )
     ways = (SQL, OUTSIDE) if way == "both" else (way,)
     kept_file = since or against
     try:
         kept = head_file.read(kept_file) if kept_file is not None else None
+        evidence = _evidence(checkpoints, public_keys, witness_pubkey) if checkpoints else None
         if every is not None:
             VerifyDaemon(
                 dsn,
@@ -101,6 +130,7 @@ def verify(
                 chain=chain,
                 since=kept if since is not None else None,
                 against=kept if against is not None else None,
+                evidence=evidence,
                 jobs=jobs,
                 progress=progress,
             )
@@ -116,6 +146,16 @@ def verify(
     else:
         click.echo("\n".join(report_lines(result)))
     raise SystemExit(result.verdict.exit_code)
+
+
+def _evidence(
+    checkpoints: tuple[Path, ...], public_keys: tuple[Path, ...], witness: Path | None
+) -> Evidence:
+    return gather(
+        [Place(path, read_place(path)) for path in checkpoints],
+        [read_public(path) for path in public_keys],
+        read_public(witness) if witness is not None else None,
+    )
 
 
 def _say(result: Verification, as_json: bool) -> None:

@@ -18,6 +18,10 @@ _BEFORE_ITS_FIRST = (
     "the kept heads have no link of chain {}, so a cut tail or a complete rewrite of it would not"
     " show. Keep a newer one with --head-out FILE."
 )
+_NO_NOTE = (
+    "no note vouches for the ledger, so a cut tail or a complete rewrite would not show. Name a file"
+    " with checkpoints of the given key, cosigned where a witness is asked for."
+)
 _CATALOG_ALONE = (
     "every hash is right, but the objects that guard the ledger are not those of its migrations."
 )
@@ -44,6 +48,8 @@ def report_lines(result: Verification) -> list[str]:
         lines.append(
             f"dropped  {day.day}: {day.rows:,} rows of {day.groups:,} batches, by {day.by}"
         )
+    if result.notes is not None:
+        lines += result.notes.lines
     bad = result.bad
     lines += [f"  - {item}" for item in bad[:_SHOWN_BAD]]
     if len(bad) > _SHOWN_BAD:
@@ -54,6 +60,8 @@ def report_lines(result: Verification) -> list[str]:
 def verdict_line(result: Verification) -> str:
     """Return the verdict with what it means."""
     meaning = _MEANING[result.verdict]
+    if result.verdict is Verdict.INTERNAL and result.notes is not None and not result.compared:
+        meaning = _NO_NOTE
     if result.verdict is Verdict.INTERNAL and result.compared:
         meaning = _BEFORE_ITS_FIRST.format(", ".join(map(str, result.unanchored)))
     if result.catalog and not any(reading.bad for reading in result.readings):
