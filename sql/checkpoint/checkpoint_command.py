@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +129,16 @@ def checkpoint(
         found = _headers(otlp_header_file)
         destinations += [OtlpLog(endpoint, found, timeout) for endpoint in endpoints]
         destinations += [ObjectStore(url, timeout) for url in stores]
-        with _progress(shown=sys.stderr.isatty()) as progress:
+        with (
+            closing(Delivery(path, destinations, timeout)) as delivery,
+            _progress(shown=sys.stderr.isatty()) as progress,
+        ):
             daemon = CheckpointDaemon(
                 dsn,
                 path,
                 key_file.read_private(key),
                 Schedule(every, blocks),
-                Delivery(path, destinations, timeout),
+                delivery,
                 begin=begin,
                 jobs=jobs,
                 say=click.echo,

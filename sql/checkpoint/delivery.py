@@ -69,8 +69,8 @@ class Delivery:
         try:
             found = json.loads(self._cursor_path.read_text("utf-8"))
             size = self._path.stat().st_size
-            return {str(name): end for name, end in found.items() if 0 <= int(end) <= size}
-        except (OSError, ValueError, TypeError, AttributeError):
+            return {name: int(end) for name, end in found.items() if 0 <= int(end) <= size}
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError):
             # Everything is delivered again, which every place bears.
             return {}
 
