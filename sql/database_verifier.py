@@ -1,4 +1,4 @@
-"""Verify a ledger inside the database: its own SQL recomputes everything in one pass.
+"""Verify a ledger inside the database: its own SQL recomputes everything, range by range.
 
 Fast, and convenient for a dashboard; whoever can replace functions of the database can make it say
 anything, which is why the outside verifier exists.
@@ -10,16 +10,14 @@ import time
 
 import psycopg
 
+from celerytrail.sql.database_range import KEEP_BAD, Range, cut, read_ranges
 from celerytrail.sql.head_file import Heads
 from celerytrail.sql.kept_heads import off_chain
 from celerytrail.sql.named_queries import queries
 from celerytrail.sql.orphans import orphans
 from celerytrail.sql.outside_window import copy_rows
 from celerytrail.sql.snapshot import Connection, hidden_rows, snapshot
-from celerytrail.sql.verification import Bad, DroppedDay, Fault, Reading, in_order
-
-KEEP_BAD = 100
-"""How many bad items of a chain are kept for the report."""
+from celerytrail.sql.verification import Bad, DroppedDay, Fault, Progress, Reading, in_order
 
 
 def verify_inside(
@@ -28,24 +26,29 @@ def verify_inside(
     chain: int | None = None,
     since: Heads | None = None,
     against: Heads | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
 ) -> Reading:
-    """Let the database at ``dsn`` recompute its chains, and return what it says.
+    """Let the database at ``dsn`` recompute its chains in ``jobs`` sessions, and return what it says.
 
     The parameters are those of ``verify_outside``. Raises DatabaseUnreachable, CannotVerify.
     """
     started = time.monotonic()
     with snapshot(dsn) as connection:
         try:
-            return _verify(connection, chain, since, against, started)
+            return _verify(dsn, connection, chain, since, against, jobs, progress, started)
         except psycopg.errors.InsufficientPrivilege as error:
             return Reading("sql", {}, {}, 0, 0, time.monotonic() - started, (hidden_rows(error),))
 
 
 def _verify(
+    dsn: str,
     connection: Connection,
     only: int | None,
     since: Heads | None,
     against: Heads | None,
+    jobs: int,
+    progress: Progress | None,
     started: float,
 ) -> Reading:
     statements = queries("verify")
@@ -59,49 +62,43 @@ def _verify(
     from_n: dict[int, int] = {}
     heads: dict[int, tuple[int, bytes]] = {}
     dropped: list[DroppedDay] = []
-    blocks = rows = 0
-    first_batches: list[int] = []
+    ranges: list[Range] = []
     for chain in chains if only is None else [only]:
         start = since.of(chain) if since is not None and chain not in lost else None
         from_n[chain] = start.n if start is not None else 0
-        reach = {
-            "chain": chain,
-            "from_n": from_n[chain],
-            "from_hash": start.hash if start is not None else None,
-            "at_most": KEEP_BAD,
-        }
-        bad += [
-            Bad(Fault(fault), chain, n, batch_id, day, row_id, position, detail or "")
-            for n, batch_id, fault, day, row_id, position, detail in connection.execute(
-                statements["sql_chain"], reach
-            )
-        ]
-        read = connection.execute(statements["sql_read"], reach).fetchone()
-        assert read is not None  # an aggregate has one row
-        blocks += read[0]
-        rows += read[1]
-        if read[4] is not None:
-            first_batches.append(read[4])
-        if read[2] is None:
+        reach = {"chain": chain, "from_n": from_n[chain], "at_most": KEEP_BAD}
+        of_chain = cut(connection, chain, from_n[chain], start.hash if start is not None else None)
+        ranges += of_chain
+        if of_chain:
+            heads[chain] = of_chain[-1].to_n, of_chain[-1].hash
+        elif start is not None:
+            heads[chain] = start.n, start.hash
+        else:
             genesis = connection.execute(statements["sql_genesis"], reach).fetchone()
             heads[chain] = 0, genesis[0] if genesis is not None else b""
-        else:
-            heads[chain] = read[2], read[3]
+        bad += [
+            Bad(Fault(fault), chain, n, batch_id, detail=detail)
+            for n, batch_id, fault, detail in connection.execute(statements["sql_ends"], reach)
+        ]
         dropped += [
             DroppedDay(day, groups, count, by)
             for day, groups, count, by in connection.execute(statements["sql_dropped"], reach)
         ]
-    bad += orphans(
-        connection,
-        whole=since is None,
-        first_batch=min(first_batches) if first_batches else None,
-    )
+    total = sum(one.rows for one in ranges)
+    rows = 0
+    for one, found in read_ranges(dsn, connection, ranges, jobs):
+        bad += found
+        rows += one.rows
+        if progress is not None:
+            progress(rows, total)
+    first_batch = min((one.first_batch for one in ranges), default=None)
+    bad += orphans(connection, whole=since is None, first_batch=first_batch)
     return Reading(
         "sql",
         from_n,
         heads,
-        blocks,
-        rows - sum(day.rows for day in dropped),
+        sum(one.blocks for one in ranges),
+        total - sum(day.rows for day in dropped),
         time.monotonic() - started,
         in_order(bad),
         tuple(dropped),

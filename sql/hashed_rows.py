@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from celerytrail.sql import chain_hash
 from celerytrail.sql.verification import CannotVerify
@@ -35,9 +36,11 @@ _COUNT = struct.Struct("!h")
 _NULL = b"\xff\xff\xff\xff"
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """One stored row as its block knows it; ``key`` orders the leaves of a day."""
+class Leaf(NamedTuple):
+    """One stored row as its block knows it; ``key`` orders the leaves of a day.
+
+    A tuple, since one is made for every row: a frozen dataclass takes three times as long.
+    """
 
     batch_id: int
     day: int

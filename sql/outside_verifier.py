@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from multiprocessing import get_context
@@ -28,13 +28,10 @@ from celerytrail.sql.outside_window import (
     verify_window,
 )
 from celerytrail.sql.snapshot import Connection, hidden_rows, snapshot
-from celerytrail.sql.verification import Bad, DroppedDay, Fault, Reading, in_order
+from celerytrail.sql.verification import Bad, DroppedDay, Fault, Progress, Reading, in_order
 
 WINDOW_ROWS = 32_768
 WINDOW_BLOCKS = 1_024
-
-Progress = Callable[[int, int], None]
-"""Called with the rows read so far and the rows there are."""
 
 
 def verify_outside(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -12,6 +11,7 @@ from celerytrail.sql.hashed_rows import HASHED_TABLES, SPANS, HashedTable
 from celerytrail.sql.named_queries import queries
 from celerytrail.sql.pinpoint import Kept, group_faults, id_text
 from celerytrail.sql.snapshot import Connection
+from celerytrail.sql.stored_rows import Days, rows_by_field, stored_rows
 from celerytrail.sql.verification import Bad, Fault
 
 KEEP_BAD = 100
@@ -192,14 +192,20 @@ def _contents(
     for fields in copy_rows(connection, "outside_leaf_groups", batches):
         key = integer(fields[0]), integer(fields[1])
         kept[key] = Kept(integer(fields[2]), fields[3] or b"", fields[4] or b"")
-    stored, total = _stored_rows(connection, blocks)
+    stored: dict[int, Days] = {}
+    for table in {block.table for block in blocks}:
+        batch_ids = [block.batch_id for block in blocks if block.table is table]
+        stored.update(stored_rows(connection, table, batch_ids))
+    total = sum(len(rows) for days in stored.values() for rows in days.values())
     dropped: dict[int, tuple[int, int]] = {}
     for block in blocks:
         here = stored.get(block.batch_id, {})
+        if here and not _fits(block, here):
+            here = rows_by_field(connection, block.table, [block.batch_id]).get(block.batch_id, {})
         for group in block.groups:
             gone = block.linked_at <= window.announced.get(group.day, block.linked_at - 1)
             leaf_group = kept.pop((block.batch_id, group.day), None)
-            rows = sorted(here.pop(group.day, ()))
+            rows = here.pop(group.day, [])
             rows_stay = block.table is not SPANS
             if gone and not rows_stay and leaf_group is None and not rows:
                 groups, count = dropped.get(group.day, (0, 0))
@@ -227,23 +233,10 @@ def _contents(
     return total, dropped
 
 
-def _stored_rows(
-    connection: Connection, blocks: Sequence[_Block]
-) -> tuple[dict[int, dict[int, list[tuple[bytes, bytes]]]], int]:
-    found: dict[int, dict[int, list[tuple[bytes, bytes]]]] = {}
-    total = 0
-    by_table: defaultdict[HashedTable, list[int]] = defaultdict(list)
-    for block in blocks:
-        by_table[block.table].append(block.batch_id)
-    for table, batch_ids in by_table.items():
-        statement = queries("verify")[f"outside_{table.name}"]
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(statement, {"batches": batch_ids}) as copy,
-        ):
-            for leaf in table.leaves(binary_copy.messages(copy)):
-                total += 1
-                found.setdefault(leaf.batch_id, {}).setdefault(leaf.day, []).append(
-                    (leaf.key, leaf.hash)
-                )
-    return found, total
+def _fits(block: _Block, stored: Days) -> bool:
+    """Say whether the rows that are there are those that the block speaks of."""
+    roots = {group.day: group.root for group in block.groups}
+    return all(
+        chain_hash.group_root(b"".join(leaf for _, leaf in rows)) == roots.get(day)
+        for day, rows in stored.items()
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from celerytrail.sql.errors import SqlError
+
+Progress = Callable[[int, int], None]
+"""Called with the rows read so far and the rows there are."""
 
 EXIT_CLEAN = 0
 EXIT_BROKEN = 1

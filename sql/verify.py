@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -16,12 +16,13 @@ from celerytrail.sql.connection import connect, describe_dsn
 from celerytrail.sql.database_verifier import verify_inside
 from celerytrail.sql.head_file import Head, Heads
 from celerytrail.sql.named_queries import queries
-from celerytrail.sql.outside_verifier import Progress, verify_outside
+from celerytrail.sql.outside_verifier import verify_outside
 from celerytrail.sql.snapshot import what_failed
 from celerytrail.sql.verification import (
     Bad,
     CannotVerify,
     Fault,
+    Progress,
     Reading,
     Verdict,
     in_order,
@@ -29,6 +30,10 @@ from celerytrail.sql.verification import (
 
 SQL = "sql"
 OUTSIDE = "outside"
+_WAYS = {SQL: verify_inside, OUTSIDE: verify_outside}
+
+ProgressOf = Callable[[str], Progress]
+"""Called with the name of a way that begins; returns what is called with its progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ def verify_ledger(
     anchored: bool | None = None,
     evidence: Evidence | None = None,
     jobs: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressOf | None = None,
 ) -> Verification:
     """Verify the ledger at ``dsn`` and return what was found.
 
@@ -135,14 +140,16 @@ def verify_ledger(
     ledger_id, format_version, catalog = _describe(dsn)
     readings = []
     for way in ways:
-        if way == SQL:
-            readings.append(verify_inside(dsn, chain=chain, since=since, against=against))
-        else:
-            readings.append(
-                verify_outside(
-                    dsn, chain=chain, since=since, against=against, jobs=jobs, progress=progress
-                )
+        readings.append(
+            _WAYS[way](
+                dsn,
+                chain=chain,
+                since=since,
+                against=against,
+                jobs=jobs,
+                progress=progress(way) if progress is not None else None,
             )
+        )
     kept = [heads for heads in (since, against) if heads is not None]
     if evidence is not None:
         kept += evidence.vouching

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,10 +13,10 @@ from celerytrail.sql.checkpoint.evidence import Evidence, gather
 from celerytrail.sql.checkpoint.key_file import read_public
 from celerytrail.sql.checkpoint.trust import Place
 from celerytrail.sql.errors import SqlError
-from celerytrail.sql.outside_verifier import Progress
 from celerytrail.sql.verification import EXIT_CANNOT, Verdict
 from celerytrail.sql.verify import OUTSIDE, SQL, Verification, verify_ledger
 from celerytrail.sql.verify_daemon import Schedule, VerifyDaemon
+from celerytrail.sql.verify_progress import shown_progress
 from celerytrail.sql.verify_report import one_line, report_lines
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -70,7 +66,16 @@ class CannotVerifyAnything(click.ClickException):
     help="With --every: verify everything every MINUTES.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Outside processes."
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Sessions that share the work in the database, and processes outside of it.",
+)
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show on stderr how far it has come.  [on a terminal]",
 )
 def verify(
     dsn: str,
@@ -86,6 +91,7 @@ def verify(
     every: float | None,
     full_every: float,
     jobs: int,
+    progress: bool | None,
 ) -> None:
     """Verify that the ledger is what was committed, byte for byte and in order.
 
@@ -123,7 +129,7 @@ def verify(
                 complain=lambda text: click.echo(text, err=True),
             ).run()
             return
-        with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
+        with shown_progress(progress) as shown:
             result = verify_ledger(
                 dsn,
                 ways=ways,
@@ -132,7 +138,7 @@ def verify(
                 against=kept if against is not None else None,
                 evidence=evidence,
                 jobs=jobs,
-                progress=progress,
+                progress=shown,
             )
         if head_out is not None and result.verdict is not Verdict.BROKEN:
             head_file.write(head_out, result.heads)
@@ -160,27 +166,3 @@ def _evidence(
 
 def _say(result: Verification, as_json: bool) -> None:
     click.echo(json.dumps(result.as_json()) if as_json else one_line(result))
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Progress | None]:
-    """Give a function that draws a bar on stderr, None where nobody would see it."""
-    if not shown:
-        yield None
-        return
-    bars: list[Any] = []
-
-    def draw(done: int, total: int) -> None:
-        if not bars:
-            bars.append(
-                click.progressbar(
-                    length=max(total, 1), file=sys.stderr, label="outside"
-                ).__enter__()
-            )
-        bars[0].update(min(done, bars[0].length) - bars[0].pos)
-
-    try:
-        yield draw
-    finally:
-        for bar in bars:
-            bar.__exit__(None, None, None)

@@ -106,6 +106,23 @@ COPY (
     WHERE batch_id = ANY(%(batches)s)
 ) TO STDOUT (FORMAT BINARY);
 
+-- name: outside_span_records
+-- The same rows, each as one composite value: what its type sends is what was hashed.
+COPY (
+    SELECT
+        ROW(
+            event_id, event_time, day, namespace, service, environment, stream_id, seq, step,
+            inferred, trace_id, span_id, parent_span_id, span_name, span_kind, status_code,
+            start_unix_nano, end_unix_nano, process_kind, worker, host, pid, task_id, task_name,
+            retries, queue, root_id, parent_id, group_id, root_group_id, chord_body_id, send_id,
+            sent_unix_nano, run_id, eta, priority, queue_wait_us, runtime_us, exception_class,
+            about_stream_id, commitments, links, marks, attributes, received_at, principal_id,
+            batch_id
+        )
+    FROM celerytrail.spans
+    WHERE batch_id = ANY(%(batches)s)
+) TO STDOUT (FORMAT BINARY);
+
 -- name: outside_actions
 COPY (
     SELECT
@@ -185,12 +202,15 @@ COPY (
     ) blocks
 ) TO STDOUT (FORMAT BINARY);
 
--- name: sql_chain
--- The verifier inside the database.
+-- name: sql_range
+-- The verifier inside the database, on one range of a chain.
 SELECT n, batch_id, fault, day::text, row_id::text, row_position, detail
-FROM celerytrail.verify_chain(
-    %(chain)s::int4, %(from_n)s::int8, %(from_hash)s::bytea, %(at_most)s::int4
+FROM celerytrail.verify_range(
+    %(chain)s::int4, %(from_n)s::int8, %(from_hash)s::bytea, %(to_n)s::int8, %(at_most)s::int4
 );
+
+-- name: sql_ends
+SELECT n, batch_id, fault, detail FROM celerytrail.verify_ends(%(chain)s::int4, %(at_most)s::int4);
 
 -- name: sql_chains
 SELECT h.chain FROM celerytrail.chain_head h
@@ -198,17 +218,24 @@ UNION
 SELECT c.chain FROM celerytrail.chain c
 ORDER BY 1;
 
--- name: sql_read
--- What there is after a link: blocks, rows they claim, the last link, the lowest batch.
-SELECT
-    count(*),
-    coalesce(sum(b.cnt), 0)::int8,
-    (SELECT l.n FROM celerytrail.chain l WHERE l.chain = %(chain)s AND l.n >= 1 ORDER BY l.n DESC LIMIT 1),
-    (SELECT l.hash FROM celerytrail.chain l WHERE l.chain = %(chain)s AND l.n >= 1 ORDER BY l.n DESC LIMIT 1),
-    min(c.batch_id)
-FROM celerytrail.chain c
-LEFT JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
-WHERE c.chain = %(chain)s AND c.n > %(from_n)s;
+-- name: sql_plan
+-- Cuts what came after a link into ranges of about so many rows, where a block weighs as much as 32 of them:
+-- the last link of each, its hash, how many blocks, the rows they claim, the lowest batch.
+SELECT p.to_n, c.hash, p.blocks, p.rows, p.first_batch
+FROM (
+    SELECT max(l.n) AS to_n, count(*) AS blocks, coalesce(sum(l.cnt), 0)::int8 AS rows, min(l.batch_id) AS first_batch
+    FROM (
+        SELECT
+            c.n, c.batch_id, b.cnt,
+            div(sum(greatest(b.cnt, 0)::int8 + 32) OVER (ORDER BY c.n), %(range_rows)s::int8) AS part
+        FROM celerytrail.chain c
+        LEFT JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
+        WHERE c.chain = %(chain)s AND c.n > %(from_n)s
+    ) AS l
+    GROUP BY l.part
+) AS p
+JOIN celerytrail.chain c ON c.chain = %(chain)s AND c.n = p.to_n
+ORDER BY p.to_n;
 
 -- name: sql_genesis
 SELECT sha256(

@@ -223,15 +223,21 @@ def test_windows_and_processes_read_what_one_pass_reads(
 ):
     whole = chained.verify()
     monkeypatch.setattr("celerytrail.sql.outside_verifier.WINDOW_ROWS", 5)
-    seen: list[tuple[int, int]] = []
-    split = chained.verify(jobs=jobs, progress=lambda done, total: seen.append((done, total)))
-    assert (split.bad, split.heads.chains) == ((), whole.heads.chains)
-    assert len(seen) > 1
-    assert seen[-1] == (21, 21)
-    chained.tamper(
-        "UPDATE celerytrail.chain SET linked_at = linked_at - interval '1 h' WHERE n = 4"
+    monkeypatch.setattr("celerytrail.sql.database_range.RANGE_ROWS", 40)
+    seen: dict[str, list[tuple[int, int]]] = {"sql": [], "outside": []}
+    split = chained.verify(
+        jobs=jobs, progress=lambda way: lambda done, total: seen[way].append((done, total))
     )
-    assert [bad.n for bad in chained.verify(jobs=jobs).bad] == [4, 4]
+    assert (split.bad, split.heads.chains) == ((), whole.heads.chains)
+    for shown in seen.values():
+        assert len(shown) > 1
+        assert shown[-1] == (21, 21)
+    row = chained.row(6, 2)
+    chained.tamper(
+        "UPDATE celerytrail.chain SET linked_at = linked_at - interval '1 h' WHERE n = 4;;"
+        f"DELETE FROM celerytrail.spans WHERE event_id = '{row}'"
+    )
+    assert [bad.n for bad in chained.verify(jobs=jobs).bad] == [4, 4, 6]
 
 
 def test_a_dump_that_was_restored(
