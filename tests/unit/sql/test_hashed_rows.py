@@ -37,6 +37,10 @@ def test_the_statements_name_the_same_columns_in_the_same_order(table: HashedTab
     statement = queries("verify")[f"outside_{table.name}"].decode()
     (listed,) = re.findall(r"SELECT\s+(.*?)\s+FROM celerytrail", statement, re.DOTALL)
     assert re.split(r",\s+", listed) == names
+    if table is SPANS:
+        statement = queries("verify")["outside_span_records"].decode()
+        (listed,) = re.findall(r"ROW\(\s+(.*?)\s+\)", statement, re.DOTALL)
+        assert re.split(r",\s+", listed) == names
     migrations = files("celerytrail.sql").joinpath("migrations")
     for file in sorted(migrations.iterdir(), key=lambda file: file.name):
         for row in re.findall(r"ROW\((r\..*?)\)", file.read_text("utf-8"), re.DOTALL):
