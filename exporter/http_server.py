@@ -88,6 +88,7 @@ class ServerSettings:
     """How one server runs. ``more`` are settings of gunicorn's that it has beside the common ones.
 
     ``look_at`` is called with each request once its headers are read, before WSGI sees them.
+    ``at_end`` is called once, in the process that started the others, when these have ended.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ServerSettings:
     log_level: str
     more: Mapping[str, Any] = field(default_factory=dict)
     look_at: Callable[[Any], None] | None = None
+    at_end: Callable[[], None] | None = None
 
 
 class HttpServer(BaseApplication):  # type: ignore[misc]
@@ -141,7 +143,7 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
             "pre_request": self._before_request,
             "when_ready": self._when_ready,
             "child_exit": _child_exit,
-            "on_exit": _on_exit,
+            "on_exit": self._on_exit,
         }
         for name, value in settings.items():
             if name in self.cfg.settings:  # older versions of gunicorn know fewer
@@ -160,10 +162,11 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
         host, port = server.LISTENERS[0].sock.getsockname()[:2]
         self._announce(host, port)
 
-
-def _on_exit(server: Any) -> None:
-    if _METRICS_DIRECTORY in os.environ:
-        shutil.rmtree(os.environ[_METRICS_DIRECTORY], ignore_errors=True)
+    def _on_exit(self, server: Any) -> None:
+        if _METRICS_DIRECTORY in os.environ:
+            shutil.rmtree(os.environ[_METRICS_DIRECTORY], ignore_errors=True)
+        if self._settings.at_end is not None:
+            self._settings.at_end()
 
 
 def _child_exit(server: Any, worker: Any) -> None:

@@ -12,28 +12,26 @@ class SettingError(ValueError):
     """A variable is missing or wrong; the message names it and says what to do."""
 
 
-def dsn_setting(environ: Mapping[str, str]) -> str:
+def dsn_setting(environ: Mapping[str, str], name: str = "CELERYTRAIL_DSN") -> str:
     """Return ``CELERYTRAIL_DSN``, or what the file that ``CELERYTRAIL_DSN_FILE`` names holds.
 
-    Raises SettingError, which never quotes the DSN.
+    ``name`` is that of another variable of this kind. Raises SettingError, which never quotes the DSN.
     """
-    dsn = environ.get("CELERYTRAIL_DSN")
+    dsn = environ.get(name)
     if dsn:
         return dsn
-    file = environ.get("CELERYTRAIL_DSN_FILE")
+    file = environ.get(f"{name}_FILE")
     if not file:
-        raise SettingError(
-            "no database: set CELERYTRAIL_DSN, or CELERYTRAIL_DSN_FILE to a file that holds it"
-        )
+        raise SettingError(f"no database: set {name}, or {name}_FILE to a file that holds it")
     try:
         text = Path(file).read_text("utf-8").strip()
     except OSError as exc:
         why = exc.strerror or "unknown"
-        raise SettingError(f"CELERYTRAIL_DSN_FILE {file} cannot be read: {why}") from exc
+        raise SettingError(f"{name}_FILE {file} cannot be read: {why}") from exc
     except UnicodeDecodeError as exc:
-        raise SettingError(f"CELERYTRAIL_DSN_FILE {file} cannot be read: it is not text") from exc
+        raise SettingError(f"{name}_FILE {file} cannot be read: it is not text") from exc
     if not text:
-        raise SettingError(f"CELERYTRAIL_DSN_FILE {file} is empty: write the DSN into it")
+        raise SettingError(f"{name}_FILE {file} is empty: write the DSN into it")
     return text
 
 

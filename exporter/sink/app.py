@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
@@ -14,10 +16,15 @@ from celerytrail.exporter.sink.metrics import Metrics
 from celerytrail.exporter.sink.receive import Receiver
 
 
-def create_app(config: SinkConfig, ledger: Ledger) -> Flask:
-    """Return the application over a ledger that is open; whoever opened it closes it."""
+def create_app(
+    config: SinkConfig, ledger: Ledger, verification_status: Path | None = None
+) -> Flask:
+    """Return the application over a ledger that is open; whoever opened it closes it.
+
+    ``verification_status`` is the file of what the verification beside it finds.
+    """
     app = Flask("celerytrail.sink", static_folder=None)
-    metrics = Metrics(multiprocess=config.workers > 1)
+    metrics = Metrics(config.workers > 1, verification_status)
     guards = GuardWatch(ledger.guards)
     admission = Admission(config.max_requests, config.max_bytes_in_flight)
     receiver = Receiver(ledger, metrics, admission, config.body_bounds, guards)

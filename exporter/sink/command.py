@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from celerytrail.exporter.sink.config import SinkConfig
 from celerytrail.exporter.sink.errors import SinkError
+from celerytrail.exporter.sink.verification import VerificationProcess
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 @click.command()
@@ -37,6 +42,7 @@ def sink(
 
     The database comes from CELERYTRAIL_DSN, or from the file that CELERYTRAIL_DSN_FILE names; it
     is the role celerytrail_sink that connects. Other settings are CELERYTRAIL_SINK_* variables.
+    With CELERYTRAIL_VERIFY_DSN it also keeps a process that verifies the ledger.
     """
     try:
         settings = dict(os.environ)
@@ -68,4 +74,20 @@ def _run(config: SinkConfig, port_file: Path | None) -> None:
     from celerytrail.exporter.sink.start import check_database, make_app
 
     check_database(config)
-    HttpServer(server_settings(config), lambda: make_app(config), announce_to(port_file)).run()
+    verification = None
+    if config.verification is not None:
+        verification = VerificationProcess(config.verification)
+        verification.start()
+
+    def app() -> Flask:
+        if verification is None:
+            return make_app(config)
+        verification.leave_to_parent()
+        return make_app(config, verification.status_file)
+
+    at_end = verification.stop if verification is not None else None
+    try:
+        HttpServer(server_settings(config, at_end), app, announce_to(port_file)).run()
+    finally:
+        if verification is not None:
+            verification.stop()

@@ -14,6 +14,7 @@ from celerytrail.exporter.server_settings import (
 )
 from celerytrail.exporter.sink.body import BodyBounds
 from celerytrail.exporter.sink.errors import SinkError
+from celerytrail.exporter.sink.verification import VerificationConfig
 
 DEFAULT_BIND = "127.0.0.1:4318"
 MIB = 1024 * 1024
@@ -30,6 +31,7 @@ class SinkConfig:
     ``dsn`` is a libpq connection string of the role celerytrail_sink; it is left out of repr.
     ``threads`` handle requests; ``max_requests`` of them may be OTLP requests at a time, so that
     refusals and health checks always find one. ``max_bytes_in_flight`` counts inflated bodies.
+    ``verification`` is None where the sink runs none.
     """
 
     dsn: str = field(repr=False)
@@ -45,10 +47,11 @@ class SinkConfig:
     graceful_seconds: int = 25
     wait_for_database: bool = False
     log_level: str = "info"
+    verification: VerificationConfig | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> SinkConfig:
-        """Read ``CELERYTRAIL_DSN`` (or ``CELERYTRAIL_DSN_FILE``) and ``CELERYTRAIL_SINK_*``.
+        """Read ``CELERYTRAIL_DSN`` (or ``CELERYTRAIL_DSN_FILE``), ``_SINK_*`` and ``_VERIFY_*``.
 
         Raises ConfigError naming the variable.
         """
@@ -89,4 +92,5 @@ class SinkConfig:
             graceful_seconds=integer_setting(environ, "CELERYTRAIL_SINK_GRACEFUL_SECONDS", 25, 600),
             wait_for_database=flag_setting(environ, "CELERYTRAIL_SINK_WAIT_FOR_DATABASE"),
             log_level=level_setting(environ, "CELERYTRAIL_SINK_LOG_LEVEL"),
+            verification=VerificationConfig.from_env(environ),
         )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from celerytrail.exporter.sink.verification_metrics import VerificationMetrics
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -11,9 +15,14 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 class Metrics:
     """The counters of one process; with several worker processes, of all of them together."""
 
-    def __init__(self, multiprocess: bool = False) -> None:
+    def __init__(self, multiprocess: bool = False, verification_status: Path | None = None) -> None:
         self._multiprocess = multiprocess
         self._registry = registry = CollectorRegistry()
+        self._verification = (
+            VerificationMetrics(verification_status) if verification_status is not None else None
+        )
+        if self._verification is not None and not multiprocess:
+            registry.register(self._verification)
         deployment = ("deployment",)
 
         def counter(name: str, text: str, labels: tuple[str, ...] = deployment) -> Counter:
@@ -63,4 +72,6 @@ class Metrics:
             return generate_latest(self._registry)
         everything = CollectorRegistry()
         MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
+        if self._verification is not None:
+            everything.register(self._verification)
         return generate_latest(everything)

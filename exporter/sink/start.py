@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
+from pathlib import Path
 
 from flask import Flask
 
@@ -43,11 +44,14 @@ def check_database(config: SinkConfig) -> None:
         )
 
 
-def make_app(config: SinkConfig) -> Flask:
-    """Return the application of one worker process, over a connection pool of its own."""
+def make_app(config: SinkConfig, verification_status: Path | None = None) -> Flask:
+    """Return the application of one worker process, over a connection pool of its own.
+
+    ``verification_status`` is the file of what the verification beside it finds.
+    """
     ledger = open_ledger(config)
     atexit.register(ledger.close)
-    return create_app(config, ledger)
+    return create_app(config, ledger, verification_status)
 
 
 def open_ledger(config: SinkConfig) -> Ledger:
