@@ -17,6 +17,7 @@ EXIT_BROKEN = 1
 EXIT_USAGE = 2
 EXIT_INTERNAL = 3
 EXIT_CANNOT = 4
+EXIT_READ_MODEL = 5
 
 
 class CannotVerify(SqlError):

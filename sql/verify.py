@@ -17,8 +17,10 @@ from celerytrail.sql.database_verifier import verify_inside
 from celerytrail.sql.head_file import Head, Heads
 from celerytrail.sql.named_queries import queries
 from celerytrail.sql.outside_verifier import verify_outside
+from celerytrail.sql.read_model_check import ReadModelCheck, check_read_model
 from celerytrail.sql.snapshot import what_failed
 from celerytrail.sql.verification import (
+    EXIT_READ_MODEL,
     Bad,
     CannotVerify,
     Fault,
@@ -30,6 +32,7 @@ from celerytrail.sql.verification import (
 
 SQL = "sql"
 OUTSIDE = "outside"
+READ_MODEL = "read model"
 _WAYS = {SQL: verify_inside, OUTSIDE: verify_outside}
 
 ProgressOf = Callable[[str], Progress]
@@ -42,6 +45,7 @@ class Verification:
 
     ``compared`` says that heads kept outside were given, ``anchored_chains`` which chains had a link
     in them, ``complete`` that all chains were read, ``notes`` what signed notes from outside said.
+    ``read_model`` is None where it was not asked for.
     """
 
     ledger_id: uuid.UUID
@@ -54,6 +58,7 @@ class Verification:
     incremental: bool
     complete: bool = True
     notes: Compared | None = None
+    read_model: ReadModelCheck | None = None
 
     @property
     def bad(self) -> tuple[Bad, ...]:
@@ -85,6 +90,14 @@ class Verification:
         return Verdict.CLEAN if self.anchored else Verdict.INTERNAL
 
     @property
+    def exit_code(self) -> int:
+        """Return the exit code of the command: what the chain says goes before the read model."""
+        differs = self.read_model is not None and self.read_model.differs
+        if differs and self.verdict is not Verdict.BROKEN:
+            return EXIT_READ_MODEL
+        return self.verdict.exit_code
+
+    @property
     def heads(self) -> Heads:
         """Return where the chains stand, by the last way that read them, for a head file."""
         chains = self.readings[-1].heads
@@ -102,7 +115,7 @@ class Verification:
         return {
             "verdict": self.verdict.value,
             "words": self.verdict.words,
-            "exit_code": self.verdict.exit_code,
+            "exit_code": self.exit_code,
             "ledger_id": str(self.ledger_id),
             "format": self.format_version,
             "time": self.time.isoformat(),
@@ -113,6 +126,7 @@ class Verification:
             "catalog_differences": list(self.catalog),
             "notes": None if self.notes is None else self.notes.as_json(),
             "ways": [reading.as_json() for reading in self.readings],
+            "read_model": self.read_model.as_json() if self.read_model is not None else None,
         }
 
 
@@ -126,13 +140,16 @@ def verify_ledger(
     anchored: bool | None = None,
     evidence: Evidence | None = None,
     jobs: int = 1,
+    read_model: bool = False,
     progress: ProgressOf | None = None,
 ) -> Verification:
     """Verify the ledger at ``dsn`` and return what was found.
 
     ``since`` reads only what came after those heads; they and the heads of ``against`` must still
-    be on the chain. All notes of ``evidence`` are compared, in place of ``against``. ``anchored`` says whether any of them was kept outside, by default whether
-    there are some; a chain counts as compared from its first kept link on. Raises DatabaseUnreachable, and CannotVerify where something cannot be read.
+    be on the chain. All notes of ``evidence`` are compared, in place of ``against``. ``anchored``
+    says whether any of them was kept outside, by default whether there are some; a chain counts as
+    compared from its first kept link on. ``read_model`` compares that with the ledger too. Raises
+    DatabaseUnreachable, and CannotVerify where something cannot be read.
     """
     if evidence is not None and against is None:
         against = evidence.newest
@@ -150,6 +167,9 @@ def verify_ledger(
                 progress=progress(way) if progress is not None else None,
             )
         )
+    model = None
+    if read_model:
+        model = check_read_model(dsn, progress(READ_MODEL) if progress is not None else None)
     kept = [heads for heads in (since, against) if heads is not None]
     if evidence is not None:
         kept += evidence.vouching
@@ -164,6 +184,7 @@ def verify_ledger(
         since is not None,
         chain is None,
         compare(dsn, evidence, chain) if evidence is not None else None,
+        model,
     )
 
 

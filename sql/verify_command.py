@@ -73,6 +73,11 @@ class CannotVerifyAnything(click.ClickException):
     help="Sessions that share the work in the database, and processes outside of it.",
 )
 @click.option(
+    "--read-model",
+    is_flag=True,
+    help="Compare what the dashboards read with the ledger too. Once, not with --every.",
+)
+@click.option(
     "--progress/--no-progress",
     default=None,
     help="Show on stderr how far it has come.  [on a terminal]",
@@ -91,6 +96,7 @@ def verify(
     every: float | None,
     full_every: float,
     jobs: int,
+    read_model: bool,
     progress: bool | None,
 ) -> None:
     """Verify that the ledger is what was committed, byte for byte and in order.
@@ -102,6 +108,7 @@ def verify(
       2  wrong usage
       3  INTERNAL CONSISTENCY ONLY: no head kept outside was given, or it has no link of a chain
       4  could not be verified
+      5  the chain is in order, and the read model differs from it (--read-model)
     """
     if since is not None and against is not None:
         raise click.UsageError("--since and --against exclude each other: --since compares too.")
@@ -111,6 +118,8 @@ def verify(
         raise click.UsageError(
             "--checkpoint is in place of --since and --against, and without --every."
         )
+    if read_model and every is not None:
+        raise click.UsageError("--read-model and --every exclude each other.")
     ways = (SQL, OUTSIDE) if way == "both" else (way,)
     kept_file = since or against
     try:
@@ -138,6 +147,7 @@ def verify(
                 against=kept if against is not None else None,
                 evidence=evidence,
                 jobs=jobs,
+                read_model=read_model,
                 progress=shown,
             )
         if head_out is not None and result.verdict is not Verdict.BROKEN:
@@ -151,7 +161,7 @@ def verify(
         click.echo(json.dumps(result.as_json()))
     else:
         click.echo("\n".join(report_lines(result)))
-    raise SystemExit(result.verdict.exit_code)
+    raise SystemExit(result.exit_code)
 
 
 def _evidence(

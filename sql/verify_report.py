@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from celerytrail.sql.read_model_check import ReadModelCheck
 from celerytrail.sql.verification import Verdict
 from celerytrail.sql.verify import Verification
 
@@ -50,11 +51,31 @@ def report_lines(result: Verification) -> list[str]:
         )
     if result.notes is not None:
         lines += result.notes.lines
+    if result.read_model is not None:
+        lines += read_model_lines(result.read_model)
     bad = result.bad
     lines += [f"  - {item}" for item in bad[:_SHOWN_BAD]]
     if len(bad) > _SHOWN_BAD:
         lines.append(f"  - and {len(bad) - _SHOWN_BAD} more; --json has them")
     return [*lines, verdict_line(result)]
+
+
+def read_model_lines(found: ReadModelCheck) -> list[str]:
+    """Return what was compared of the read model, and the first rows that differ."""
+    rows, differing = sum(found.rows.values()), sum(found.differing.values())
+    if not differing:
+        return [f"read model: {rows:,} rows, as the ledger has them"]
+    tables = ", ".join(f"{count:,} of {table}" for table, count in found.differing.items() if count)
+    lines = [
+        (
+            f"read model: {differing:,} of {rows:,} rows are not as the ledger has them ({tables});"
+            " `celerytrail rebuild` makes them again"
+        )
+    ]
+    lines += [f"  - {one}" for one in found.differences[:_SHOWN_BAD]]
+    if differing > _SHOWN_BAD:
+        lines.append(f"  - and {differing - _SHOWN_BAD:,} more")
+    return lines
 
 
 def verdict_line(result: Verification) -> str:

@@ -271,3 +271,125 @@ SELECT celerytrail.record_verification(
 
 -- name: ledger
 SELECT ledger_id, format_version FROM celerytrail.ledger;
+
+-- name: read_model_tables
+-- The tables of the read model that are there, and which of their columns say when something happened.
+SELECT
+    c.relname::text,
+    coalesce(
+        array_agg(a.attname::text ORDER BY a.attnum)
+            FILTER (WHERE a.atttypid = 'timestamptz'::regtype AND a.attname <> 'eta'),
+        '{}'
+    )
+FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = 'celerytrail'::regnamespace
+  AND c.relname IN ('tasks', 'runs', 'run_ends', 'groups', 'workers', 'streams', 'task_actions')
+GROUP BY c.relname;
+
+-- name: read_model_horizon
+SELECT retained_from::text, retained_from > '-infinity' FROM celerytrail.horizon;
+
+-- name: read_model_staged
+-- What the sink's statements read, here of the whole ledger: spans, and the messages that were purged as
+-- steps of their tasks.
+SELECT
+    s.event_id, s.event_time, s.day, s.namespace, s.service, s.environment, s.stream_id, s.seq,
+    s.step, s.inferred, s.trace_id, s.span_id, s.parent_span_id, s.span_name, s.span_kind,
+    s.status_code, s.start_unix_nano, s.end_unix_nano, s.process_kind, s.worker, s.host, s.pid,
+    s.task_id, s.task_name, s.retries, s.queue, s.root_id, s.parent_id, s.group_id, s.root_group_id,
+    s.chord_body_id, s.send_id, s.sent_unix_nano, s.run_id, s.eta, s.priority, s.queue_wait_us,
+    s.runtime_us, s.exception_class, s.about_stream_id, s.commitments, s.links, s.marks,
+    s.attributes
+FROM celerytrail.spans s
+UNION ALL
+SELECT
+    a.action_id, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, coalesce(a.namespace, ''),
+    a.service, coalesce(a.environment, ''), NULL, NULL,
+    'purged', false, NULL, NULL, NULL, NULL, NULL,
+    NULL, k.unix_nano, k.unix_nano, NULL, NULL, NULL, NULL,
+    p.task_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, p.sent_unix_nano, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL
+FROM celerytrail.actions a
+CROSS JOIN LATERAL celerytrail.purged_messages(a.detail) AS p
+CROSS JOIN LATERAL (SELECT (extract(epoch FROM a.action_time) * 1000000)::int8 * 1000) AS k (unix_nano)
+WHERE a.verb = 'purge' AND a.phase IN ('progress', 'outcome') AND a.service IS NOT NULL
+
+-- name: read_model_streams
+-- One row a stream, from what its events say, what others report of it and its last heartbeat.
+SELECT
+    k.stream_id, k.namespace, k.service, k.environment, n.process_kind, n.worker, n.host, n.pid,
+    coalesce(n.seqs, '{{}}') AS seqs, greatest(0, n.last_seq, a.last_seq) AS last_seq,
+    greatest(0, n.lost) AS lost, n.opened_at, n.closed_at, a.abandoned_at, n.first_seen_at, n.updated_at,
+    h.event_time AS heartbeat_at, h.version, h.spool_bytes, h.spool_segments, h.spool_lag_ms, h.rejected,
+    h.delivery_error, h.heartbeat_key
+FROM (
+    SELECT g.stream_id, g.namespace, g.service, g.environment FROM celerytrail.spans g
+    UNION
+    SELECT g.about_stream_id, g.namespace, g.service, g.environment
+    FROM celerytrail.spans g
+    WHERE g.about_stream_id IS NOT NULL
+) AS k
+LEFT JOIN ({streams}) AS n
+    ON (n.stream_id, n.namespace, n.service, n.environment) = (k.stream_id, k.namespace, k.service, k.environment)
+LEFT JOIN ({abandoned_streams}) AS a
+    ON (a.about_stream_id, a.namespace, a.service, a.environment) = (k.stream_id, k.namespace, k.service, k.environment)
+LEFT JOIN ({heartbeats}) AS h
+    ON (h.stream_id, h.namespace, h.service, h.environment) = (k.stream_id, k.namespace, k.service, k.environment)
+
+-- name: read_model_task_actions
+SELECT
+    a.action_id, n.task_id, coalesce(a.namespace, '') AS namespace, a.service,
+    coalesce(a.environment, '') AS environment, a.intent_id, a.action_time, a.verb, a.phase, n.result,
+    CASE WHEN a.verb IN ('retry', 'retry-chord') THEN n.new_task_id END AS new_task_id, a.actor
+FROM celerytrail.actions a
+CROSS JOIN LATERAL celerytrail.named_tasks(a.phase, a.target, a.detail) AS n
+WHERE a.service IS NOT NULL
+
+-- name: read_model_compare
+-- Compares a table with what the ledger gives for it: how many rows it has, how many differ, then the first
+-- of those: key, what it is, which columns. Rows that reach back before what was dropped are left out.
+WITH staged AS NOT MATERIALIZED ({staged}),
+expected ({columns}) AS MATERIALIZED ({select}),
+differing AS (
+    SELECT
+        concat_ws(' ', {keys}) AS key,
+        CASE
+            WHEN l IS NULL THEN 'missing'
+            WHEN e IS NULL THEN 'not in the ledger'
+            ELSE 'altered'
+        END AS what,
+        CASE
+            WHEN NOT l IS NULL AND NOT e IS NULL
+            THEN ARRAY(
+                SELECT j.key
+                FROM jsonb_each(to_jsonb(e)) AS j
+                WHERE j.value IS DISTINCT FROM to_jsonb(l) -> j.key
+                ORDER BY j.key
+            )
+        END AS altered_columns
+    FROM celerytrail.{table} AS l
+    FULL JOIN expected e USING ({keys})
+    WHERE ROW({stored}) IS DISTINCT FROM ROW({given}) AND {comparable}
+)
+SELECT NULL, (SELECT count(*) FROM celerytrail.{table})::text, (SELECT count(*) FROM differing)::text, NULL::text[]
+UNION ALL
+(SELECT d.key, d.what, NULL, d.altered_columns FROM differing d ORDER BY d.key LIMIT {at_most});
+
+-- name: read_model_reaches_back
+-- A row some of whose events may have been dropped.
+coalesce(least({times}) >= {retained_from}::timestamptz, true)
+
+-- name: read_model_streams_reach_back
+-- What is left of a stream must be among its numbers.
+(l.seqs IS NULL OR e.seqs IS NULL OR NOT e.seqs <@ l.seqs) AND e.seqs IS NOT NULL
+
+-- name: read_model_streams_whole
+-- A stream of which nothing was stored is known by the numbers that were refused alone.
+(e.seqs IS NOT NULL OR l.seqs <> '{{}}')
+
+-- name: read_model_last_seq
+-- Numbers that were refused are nowhere but in the read model.
+greatest(e.last_seq, upper(l.refused) - 1)
