@@ -51,6 +51,7 @@ demo: venv ## See it work: real Postgres, broker, workers (ARGS="--once --json" 
 test: venv venv-celery52 venv-celery55 ## Run all tests, on real servers (ARGS="-k name" for some of them)
 	@.ci/rabbitmq
 	@.ci/chromium
+	@.ci/postgres-majors $(BIN)/python constraints-postgres.txt
 	@provisioning/otel-collector/build --if-go
 	@provisioning/compose/build-loader --if-go
 	@echo "celerytrail: running the tests; real servers are started on free ports and stopped again" >&2
@@ -104,9 +105,10 @@ soak: venv ## Kill sinks, shippers, pool children and databases under 200,000 ta
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 constraints: venv ## Write the constraints files (ARGS=--upgrade for the newest versions of everything)
-	@.ci/constraints $(BIN)/uv constraints.txt --all-extras --group dev $(ARGS)
-	@.ci/constraints $(BIN)/uv constraints-celery52.txt --extra seal --group celery52 $(ARGS)
-	@.ci/constraints $(BIN)/uv constraints-celery55.txt --extra seal --group celery55 $(ARGS)
+	@.ci/constraints $(BIN)/uv constraints.txt pyproject.toml --all-extras --group dev $(ARGS)
+	@.ci/constraints $(BIN)/uv constraints-celery52.txt pyproject.toml --extra seal --group celery52 $(ARGS)
+	@.ci/constraints $(BIN)/uv constraints-celery55.txt pyproject.toml --extra seal --group celery55 $(ARGS)
+	@.ci/constraints $(BIN)/uv constraints-postgres.txt --no-deps --group postgres $(ARGS)
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) $(VENV_CELERY52) $(VENV_CELERY55) build dist *.egg-info

@@ -13,13 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import pytest
 
-from celerytrail.examples.embedded.errors import EmbeddedServerError
-from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.attributes import SPAN_COLUMNS
 from celerytrail.sql import chain_hash
-from celerytrail.sql.migrate import migrate
 from celerytrail.sql.verification import Verdict
 from tests.chain.chained_ledger import TRIGGERS_BACK, TRIGGERS_OFF, ChainedLedger
 from tests.span_rows import SHOP
@@ -27,7 +23,7 @@ from tests.span_rows import SHOP
 if TYPE_CHECKING:
     from tests.databases import MigratedDatabase
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.postgres_majors"]
 
 LEDGER_ID = uuid.UUID("c0ffee00-0000-4000-8000-000000000001")
 LINKED_AT = datetime(2099, 1, 1, tzinfo=timezone.utc)
@@ -78,20 +74,8 @@ def rows() -> list[tuple[Any, ...]]:
     ]
 
 
-@pytest.mark.parametrize("kind", ["system", "wheel"])
-def test_the_triggers_of_each_server_make_the_golden_block(server_directory: Path, kind: str):
-    from tests.databases import MigratedDatabase
-
-    try:
-        server = EmbeddedPostgres(
-            server_directory / f"golden-{kind}", bin_dir=kind, settings={"fsync": "off"}
-        )
-    except EmbeddedServerError as error:
-        pytest.skip(str(error))
-    with server:
-        migrate(server.create_database("golden"))
-        empty = MigratedDatabase(server, "golden", b"")
-        make_golden_block(MigratedDatabase(server, "golden", empty.new_token()))
+def test_the_triggers_of_each_version_make_the_golden_block(migrated_on_each: MigratedDatabase):
+    make_golden_block(migrated_on_each)
 
 
 def make_golden_block(migrated: MigratedDatabase) -> None:
