@@ -5242,6 +5242,7 @@ GRANT ALL ON FUNCTION celerytrail.message_for_retry(namespace text, service text
 -- Name: FUNCTION named_tasks(phase text, target json, detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) TO celerytrail_verifier;
 
 -- Name: FUNCTION next_batch(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5263,6 +5264,7 @@ REVOKE ALL ON FUNCTION celerytrail.project_new_actions() FROM PUBLIC;
 -- Name: FUNCTION purged_messages(detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.purged_messages(detail json) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.purged_messages(detail json) TO celerytrail_verifier;
 
 -- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 

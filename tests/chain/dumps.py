@@ -1,0 +1,47 @@
+"""Dumps of a ledger and what is restored from them, by the programs that come with Postgres."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from celerytrail.sql.migrate import migrate
+
+
+def run(program: Path, *arguments: str | Path) -> None:
+    """Run a program of Postgres; fail with what it said."""
+    done = subprocess.run(
+        [program, *map(str, arguments)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{program.name}: {done.stderr[-4000:]}"
+
+
+def dump(programs: Path, dsn: str, target: Path, *options: str) -> Path:
+    """Dump a database into a file or directory, by the programs of one version."""
+    run(programs / "pg_dump", *options, f"--file={target}", dsn)
+    return target
+
+
+def restore(programs: Path, dsn: str, source: Path, *options: str) -> None:
+    """Restore a dump of any form into a database."""
+    if source.suffix == ".sql":
+        run(programs / "psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={source}", dsn)
+    else:
+        run(programs / "pg_restore", "--exit-on-error", *options, f"--dbname={dsn}", source)
+
+
+@contextmanager
+def empty_database(server: EmbeddedPostgres) -> Iterator[str]:
+    """Give the name of an empty database on a server that has the roles of a ledger."""
+    names = [f"test_{uuid.uuid4().hex[:12]}" for _ in range(2)]
+    try:
+        migrate(server.create_database(names[0]))  # roles belong to the server
+        server.create_database(names[1])
+        yield names[1]
+    finally:
+        for name in names:
+            server.drop_database(name)
