@@ -43,9 +43,10 @@ class VerificationConfig:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> VerificationConfig | None:
-        """Read ``CELERYTRAIL_VERIFY_*``; None where no DSN is set, so that nothing is verified.
+        """Read the settings; None where no DSN is set, so that nothing is verified.
 
-        Raises SettingError naming the variable.
+        The DSN is in ``CELERYTRAIL_VERIFY_DSN``, or in the file that ``CELERYTRAIL_VERIFY_DSN_FILE``
+        names. Raises SettingError naming the variable.
         """
         heads = environ.get("CELERYTRAIL_VERIFY_HEADS")
         if not environ.get(DSN) and not environ.get(f"{DSN}_FILE"):

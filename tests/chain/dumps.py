@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.sql.migrate import migrate
 
@@ -32,6 +34,25 @@ def restore(programs: Path, dsn: str, source: Path, *options: str) -> None:
         run(programs / "psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={source}", dsn)
     else:
         run(programs / "pg_restore", "--exit-on-error", *options, f"--dbname={dsn}", source)
+
+
+def restore_newer(programs: Path, dsn: str, source: Path) -> None:
+    """Restore a dump of an older version, and close again what the newer one has by other names.
+
+    The rights that PUBLIC lost on functions of Postgres are in the dump; one of these functions has
+    another signature from 17 on, and that error alone is borne.
+    """
+    done = subprocess.run(
+        [programs / "pg_restore", f"--dbname={dsn}", source],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    errors = [line for line in done.stderr.splitlines() if "ERROR:" in line]
+    assert all("pg_logical_emit_message" in line for line in errors), done.stderr[-4000:]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SELECT celerytrail_admin.harden_database()")
+        assert connection.execute("SELECT celerytrail.hardening_gaps()").fetchall() == []
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.verification import Fault, Verdict
 from celerytrail.sql.verify import verify_ledger
 from tests.chain.chained_ledger import ChainedLedger, chain_of_six, write_batch
-from tests.chain.dumps import dump, empty_database, restore
+from tests.chain.dumps import dump, empty_database, restore, restore_newer
 
 if TYPE_CHECKING:
     from tests.databases import MigratedDatabase
@@ -110,9 +110,8 @@ def test_a_ledger_that_moved_to_a_newer_version_is_the_same(
             kept = chain_of_six(migrated, writer).verify().heads
         finally:
             writer.close()
-        restore(
-            programs, after.dsn(restored), dump(programs, migrated.dsn(), tmp_path / "d", "-Fc")
-        )
+        source = dump(programs, migrated.dsn(), tmp_path / "older.dump", "-Fc")
+        restore_newer(programs, after.dsn(restored), source)
         address = after.dsn(restored, "celerytrail_verifier")
         found = verify_ledger(address, against=kept, read_model=True)
         assert (found.bad, found.verdict, found.exit_code) == ((), Verdict.CLEAN, 0)
