@@ -33,3 +33,11 @@ class UnsuitableServer(SqlError):
 
 class TokenError(SqlError):
     """A token cannot be created or revoked as asked."""
+
+
+class ErasureFailed(SqlError):
+    """An erasure stopped; what it had erased is in the chain, and the next run can finish it."""
+
+
+class RetentionFailed(SqlError):
+    """A day could not be dropped; what was announced is finished by the next run."""

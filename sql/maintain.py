@@ -1,4 +1,4 @@
-"""Keeps a ledger's database in order: partitions ahead, a watch over sessions, roles, leftovers."""
+"""Keeps a ledger's database in order: partitions ahead, a watch over sessions, roles, leftovers, old days."""
 
 from __future__ import annotations
 
@@ -12,15 +12,27 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from celerytrail.sql.connection import TCP_BOUNDS, connect, parse_dsn
+from celerytrail.sql.erasure import Actor
 from celerytrail.sql.errors import DatabaseUnreachable
 from celerytrail.sql.migrate import require_schema
 from celerytrail.sql.named_queries import queries
+from celerytrail.sql.retention import (
+    Announcement,
+    announce,
+    announcement,
+    drop_day,
+    forget,
+    old_days,
+)
 
 BATCH = 5_000
 """Rows a statement examines at most, so that none of them holds its locks for long."""
 
 COLLECT_SECONDS = 5.0
 """Time a round gives to leftovers before it looks at sessions again."""
+
+SCHEDULE = Actor("celerytrail maintain", "schedule")
+"""Whom the chain names for a day that was dropped because it was old enough."""
 
 LONGEST_PAUSE_SECONDS = 30.0
 """Longest wait between two attempts to reach a database that is away."""
@@ -34,7 +46,8 @@ class Bounds:
     limits of its own that are tighter (table ``celerytrail_admin.role_settings``); these catch the
     sessions that lifted them. A session is ended between two statements, at the latest one
     statement later, because what it has set for itself ends only with it. ``writer_seconds`` bounds
-    a transaction of a sink or of the action API, whatever it does.
+    a transaction of a sink or of the action API, whatever it does. Without ``retain_days`` every day
+    is kept.
     """
 
     statement_seconds: float = 20.0
@@ -45,6 +58,7 @@ class Bounds:
     resent_days: int = 1
     unclaimed_days: int = 7
     quarantine_days: int = 30
+    retain_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,8 @@ def _round(connection: _Connection, bounds: Bounds, report: Report, *, with_gaps
         ("payloads", _collect_orphans),
         ("quarantine", _trim_quarantine),
     ]
+    if bounds.retain_days is not None:
+        steps.append(("retention", _retain))
     if with_gaps:
         steps.append(("hardening", _hardening_gaps))
     worked = True
@@ -199,6 +215,23 @@ def _trim_quarantine(connection: _Connection, bounds: Bounds) -> Iterator[str]:
     removed = _number(connection, "trim_quarantine", parameters)
     if removed:
         yield f"removed {removed} items of the quarantine"
+
+
+def _retain(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    """One day a round, so that the next round comes in time; what waits is looked at again then."""
+    assert bounds.retain_days is not None  # else this is no step
+    for old in old_days(connection, bounds.retain_days)[:1]:
+        if not old.announced:
+            announce(connection, old.day, SCHEDULE)
+            yield f"announced that {old.day} will be dropped: {old.rows} events"
+        if announcement(connection, old.day) is not Announcement.WAITING:
+            dropped = drop_day(connection, old.day)
+            if dropped is not None:
+                yield f"dropped {dropped.day}: {dropped.rows} events of {dropped.groups} blocks"
+    forgotten = forget(connection, seconds=COLLECT_SECONDS)
+    gone = ", ".join(f"{number} {place}" for place, number in (forgotten or {}).items() if number)
+    if gone:
+        yield f"the read model forgot {gone}"
 
 
 def _hardening_gaps(connection: _Connection, bounds: Bounds) -> Iterator[str]:

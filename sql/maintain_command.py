@@ -11,7 +11,7 @@ import click
 import psycopg
 
 from celerytrail.sql.errors import SqlError
-from celerytrail.sql.maintain import Done, maintain_forever, maintain_once
+from celerytrail.sql.maintain import Bounds, Done, maintain_forever, maintain_once
 from celerytrail.sql.role_passwords import set_role_passwords
 
 
@@ -34,20 +34,34 @@ from celerytrail.sql.role_passwords import set_role_passwords
     help="Only set the roles' passwords from DIR/<role>.password, making those that are missing. "
     "Needs the role that migrates.",
 )
-def maintain(dsn: str, every: float, once: bool, as_json: bool, passwords: Path | None) -> None:
+@click.option(
+    "--retain-days",
+    envvar="CELERYTRAIL_RETAIN_DAYS",
+    type=click.IntRange(1, 36500),
+    help="Drop days older than so many full UTC days before today, as `celerytrail retain` does. "
+    "Default: keep all.",
+)
+def maintain(
+    dsn: str,
+    every: float,
+    once: bool,
+    as_json: bool,
+    passwords: Path | None,
+    retain_days: int | None,
+) -> None:
     """Keep the ledger's database in order, under the role celerytrail_maintainer.
 
     Makes day partitions ahead, ends what Grafana's role holds too long, puts back the settings and
     passwords that a role changed of itself, removes payloads that no span names and old items of
-    the quarantine. Prints a line for each thing it did. Stops on SIGTERM and Ctrl-C.
+    the quarantine, and with --retain-days whole old days. Prints a line for each thing it did. Stops on SIGTERM and Ctrl-C.
     """
     try:
         if passwords is not None:
             _set_passwords(dsn, passwords, as_json)
         elif once:
-            _once(dsn, as_json)
+            _once(dsn, as_json, Bounds(retain_days=retain_days))
         else:
-            _forever(dsn, every, as_json)
+            _forever(dsn, every, as_json, Bounds(retain_days=retain_days))
     except (SqlError, psycopg.Error) as exc:
         message = str(exc).strip()
         if as_json:
@@ -63,7 +77,7 @@ def _set_passwords(dsn: str, directory: Path, as_json: bool) -> None:
             click.echo(f"{done.role}: {'made' if done.made else 'read'} {done.path}")
 
 
-def _once(dsn: str, as_json: bool) -> None:
+def _once(dsn: str, as_json: bool, bounds: Bounds) -> None:
     lines = 0
 
     def report(done: Done) -> None:
@@ -71,18 +85,20 @@ def _once(dsn: str, as_json: bool) -> None:
         lines += 1
         _print(done, as_json)
 
-    worked = maintain_once(dsn, report)
+    worked = maintain_once(dsn, report, bounds)
     if not lines and not as_json:
         click.echo("nothing to do")
     if not worked:
         raise SystemExit(1)
 
 
-def _forever(dsn: str, every: float, as_json: bool) -> None:
+def _forever(dsn: str, every: float, as_json: bool, bounds: Bounds) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    maintain_forever(dsn, lambda done: _print(done, as_json), stop, every_seconds=every)
+    maintain_forever(
+        dsn, lambda done: _print(done, as_json), stop, every_seconds=every, bounds=bounds
+    )
 
 
 def _print(done: Done, as_json: bool) -> None:

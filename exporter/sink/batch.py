@@ -126,20 +126,31 @@ def write_payload_batch(
     """
     ingest = queries("ingest")
     mine, foreign = _own(rows, principal, _PAYLOAD["namespace"])
-    refusals = ("rows of another deployment than that of the token",) if foreign else ()
+    refusals: tuple[str, ...] = ()
+    if foreign:
+        refusals += ("rows of another deployment than that of the token",)
     if not mine:
         return Written(0, 0, 0, foreign, refusals)
     _copy(connection, ingest["copy_payloads"], PAYLOAD_COLUMNS, mine)
+    too_old, erased = _one(connection, ingest["take_out_refused_payloads"])
+    if too_old:
+        (holds,) = _one(connection, ingest["horizon_holds"])
+        if not holds:
+            raise LedgerRefused("the horizon of the ledger is later than today")
+        refusals += ("payloads of days that retention dropped",)
+    if erased:
+        refusals += ("payloads of tasks whose payloads were erased",)
+    staged = len(mine) - too_old - erased
     connection.execute(ingest["settle_payload_days"])
     inserted = connection.execute(ingest["insert_payloads"]).rowcount
-    if inserted != len(mine):
+    if inserted != staged:
         (swallowed,) = _one(connection, ingest["swallowed_payloads"])
-        if swallowed or inserted > len(mine):
-            raise Swallowed(f"{swallowed} of {len(mine)} payloads were swallowed by the database")
+        if swallowed or inserted > staged:
+            raise Swallowed(f"{swallowed} of {staged} payloads were swallowed by the database")
     (holds,) = _one(connection, ingest["guards_hold"])
     if not holds:
         raise LedgerRefused("the guards of the ledger do not hold")
-    return Written(inserted, len(mine) - inserted, 0, foreign, refusals)
+    return Written(inserted, staged - inserted, 0, foreign + too_old + erased, refusals)
 
 
 def days_of(rows: Iterable[Row], columns: Sequence[Column]) -> set[date]:

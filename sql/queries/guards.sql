@@ -15,6 +15,7 @@ WITH guarded AS (
         ('spans', 'forbid_truncate', 'forbid', 'BEFORE TRUNCATE STATEMENT'),
         ('payloads', 'begin_batch_1', 'require_principal', 'BEFORE INSERT STATEMENT'),
         ('payloads', 'own_deployment', 'require_deployment', 'AFTER INSERT STATEMENT'),
+        ('payloads', 'refuse_erased', 'refuse_erased', 'AFTER INSERT STATEMENT'),
         ('payloads', 'forbid_change', 'forbid', 'BEFORE UPDATE ROW'),
         ('payloads', 'forbid_truncate', 'forbid', 'BEFORE TRUNCATE STATEMENT'),
         ('leaf_groups', 'forbid_change', 'forbid', 'BEFORE DELETE UPDATE ROW'),
@@ -107,7 +108,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'celery
 WHERE p.proname IN (
     'authenticate', 'require_principal', 'next_batch', 'require_deployment', 'seal_spans',
     'seal_actions', 'link_block', 'append_action', 'ensure_partitions', 'stored_digests',
-    'add_quarantine'
+    'add_quarantine', 'refuse_erased'
 )
   AND (
       NOT p.prosecdef

@@ -260,6 +260,29 @@ FROM conflicting c
 LEFT JOIN celerytrail.stored_digests((SELECT array_agg(event_id) FROM conflicting)) d
     ON d.event_id = c.event_id;
 
+-- name: take_out_refused_payloads
+-- Takes out items of tasks whose payloads were erased, and of days that retention dropped: a spool sends them again.
+WITH gone AS (
+    DELETE FROM pg_temp.staged_payloads g
+    USING celerytrail.horizon h
+    WHERE g.event_time < (h.retained_from::timestamp AT TIME ZONE 'UTC')
+       -- A subquery with LIMIT is not turned into a join, which would read all marks for a few rows.
+       OR (
+           SELECT true
+           FROM celerytrail.erased_tasks e
+           WHERE e.task_id = g.task_id
+             AND (e.namespace, e.service, e.environment) = (g.namespace, g.service, g.environment)
+             AND g.kind = ANY (e.kinds)
+           LIMIT 1
+       )
+    RETURNING g.event_time < (h.retained_from::timestamp AT TIME ZONE 'UTC') AS too_old
+)
+SELECT count(*) FILTER (WHERE gone.too_old), count(*) FILTER (WHERE NOT gone.too_old) FROM gone;
+
+-- name: horizon_holds
+-- Nobody drops a day that is not over; what is refused is gone for its sender, so never on the word of such a horizon.
+SELECT coalesce(bool_and(h.retained_from <= (clock_timestamp() AT TIME ZONE 'UTC')::date), false) FROM celerytrail.horizon h;
+
 -- name: insert_payloads
 INSERT INTO celerytrail.payloads (
     event_time, day, namespace, service, environment, task_id, retries, stream_id, seq, kind,

@@ -1,5 +1,7 @@
 -- name: begin_snapshot
+-- Locked before the snapshot is taken: else retention could drop a day that the snapshot still says is there.
 BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+LOCK TABLE celerytrail.spans, celerytrail.leaf_groups IN ACCESS SHARE MODE;
 
 -- name: settle_session
 -- Names mean what Postgres ships; a policy that would hide rows is an error; no limit of the role cuts a long run.
