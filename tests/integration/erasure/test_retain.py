@@ -159,11 +159,11 @@ def test_a_rebuild_afterwards_gives_the_same_tasks(
     with migrated.connect() as connection:
         rebuild_read_model(connection)
     after = migrated.read_model()
-    assert [row for row in after["tasks"] if "(acme,shop,test,long," not in row[0]] == [
-        row for row in before["tasks"] if "(acme,shop,test,long," not in row[0]
-    ]
-    for table in ("runs", "run_ends", "groups", "streams", "workers", "task_actions"):
-        assert after[table] == before[table], table
+    # What is left of a task with events on both sides is what its events that are left say.
+    for table in before:
+        kept_rows = [row for row in before[table] if ",long," not in row[0]]
+        assert [row for row in after[table] if ",long," not in row[0]] == kept_rows, table
+        assert len(after[table]) == len(before[table])
 
 
 def test_a_purge_of_days_before_does_not_come_back(
