@@ -69,6 +69,7 @@ def audit() -> Dashboard:
         verifications(),
         streams(),
         agents(),
+        erasures(),
         actions_over_time(),
     ):
         made.with_panel(panel)
@@ -282,6 +283,34 @@ def agents() -> table_panel.Panel:
         ),
         no_value="No heartbeat in this time range: does any worker run, and does it deliver?",
         height=8,
+    )
+
+
+def erasures() -> table_panel.Panel:
+    """Return what was erased, and which days went."""
+    return table(
+        "Erasures and retention",
+        QueryFile("audit", "erasures"),
+        [
+            Column("time", "Time", 152, unit=TIME),
+            Column("what", "What", 85),
+            Column("actor", "Who", 150),
+            Column(
+                "state",
+                "State",
+                110,
+                colours={"done": GOOD, "announced": WARNING, "dropped": WARNING},
+            ),
+            Column("subject", "Of what", 330),
+            Column("went", "Went", 330),
+            Column("id", "Action", 120),
+        ],
+        description=(
+            "Erasures of user data and days that retention dropped, in the time range or not finished. Announced: "
+            "waits for a checkpoint, or for readers. Dropped: tasks still go from the read model. Bad: open for long."
+        ),
+        no_value="Nothing was erased or dropped in this time range",
+        height=7,
     )
 
 

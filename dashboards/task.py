@@ -207,9 +207,9 @@ def payload() -> table_panel.Panel:
         ],
         description=(
             "Arguments, exception and result of the newest attempt, redacted before they left their host. "
-            "Results are kept only where the agent was told to. Nothing here: not captured, or erased."
+            "Results are kept only where the agent was told to. What was erased is named, with when and by whom."
         ),
-        no_value="Nothing was captured, or it was erased",
+        no_value="Nothing was captured",
         span=12,
         height=9,
     )

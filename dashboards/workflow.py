@@ -185,8 +185,8 @@ def culprit_payload() -> table_panel.Panel:
             Column("content", "Content", 640, wraps=True),
         ],
         description=(
-            "What the culprit raised and what it was given, redacted before it left its host. Nothing here although "
-            "something failed: not captured, or erased."
+            "What the culprit raised and what it was given, redacted before it left its host. What was erased is "
+            "named. Nothing here although something failed: not captured."
         ),
         no_value="Nothing in it has failed, or nothing was captured",
         span=12,

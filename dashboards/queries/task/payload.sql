@@ -1,4 +1,4 @@
--- Arguments, exception and result: redacted where they arose, and erasable. Texts are shown without their JSON escapes.
+-- Arguments, exception and result: redacted where they arose. Texts are shown without their JSON escapes; what was erased is named.
 SELECT
     p.what,
     CASE
@@ -15,7 +15,17 @@ SELECT
         ELSE p.content
     END AS content
 FROM (
-    SELECT v.args, v.kwargs, v.exception, v.result
+    SELECT
+        v.args, v.kwargs, v.exception, v.result,
+        (
+            SELECT format(
+                '%s: erased %s UTC by %s', array_to_string(e.kinds, ', '),
+                to_char(e.erased_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), e.actor
+            )
+            FROM celerytrail_views.erased_tasks e
+            WHERE e.task_id = v.task_id
+              AND (e.namespace, e.service, e.environment) = (v.namespace, v.service, v.environment)
+        ) AS erased
     FROM celerytrail_views.tasks v
     WHERE v.task_id = ${task_id:sqlstring}
       AND
@@ -26,7 +36,7 @@ FROM (
 CROSS JOIN LATERAL (
     VALUES
         (1, 'args', t.args), (2, 'kwargs', t.kwargs), (3, 'exception', t.exception),
-        (4, 'result', t.result)
+        (4, 'result', t.result), (5, 'erased', t.erased)
 ) AS p (place, what, content)
 WHERE p.content IS NOT NULL
 ORDER BY p.place

@@ -1,4 +1,4 @@
--- Exception and arguments of the task that failed first: redacted where they arose, and erasable. Texts are shown without their JSON escapes.
+-- Exception and arguments of the task that failed first: redacted where they arose. Texts are shown without their JSON escapes; what was erased is named.
 SELECT
     p.what,
     CASE
@@ -15,7 +15,17 @@ SELECT
         ELSE p.content
     END AS content
 FROM (
-    SELECT v.args, v.kwargs, v.exception
+    SELECT
+        v.args, v.kwargs, v.exception,
+        (
+            SELECT format(
+                '%s: erased %s UTC by %s', array_to_string(e.kinds, ', '),
+                to_char(e.erased_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), e.actor
+            )
+            FROM celerytrail_views.erased_tasks e
+            WHERE e.task_id = v.task_id
+              AND (e.namespace, e.service, e.environment) = (v.namespace, v.service, v.environment)
+        ) AS erased
     FROM celerytrail_views.tasks v
     WHERE v.task_id = ANY (ARRAY(
         SELECT w.culprit_task_id
@@ -31,7 +41,8 @@ FROM (
 ) AS t
 CROSS JOIN LATERAL (
     VALUES
-        (1, 'exception', t.exception), (2, 'args', t.args), (3, 'kwargs', t.kwargs)
+        (1, 'exception', t.exception), (2, 'args', t.args), (3, 'kwargs', t.kwargs),
+        (4, 'erased', t.erased)
 ) AS p (place, what, content)
 WHERE p.content IS NOT NULL
 ORDER BY p.place
