@@ -307,7 +307,7 @@ def test_a_rebuild_from_the_ledger_gives_the_same(
         connection.execute("UPDATE celerytrail.tasks SET state = 'lied', runtime_us = 1")
         connection.execute("DELETE FROM celerytrail.runs")
         assert migrated.read_model() != kept
-        assert rebuild_read_model(connection, rows_at_once=7) == len(rows)
+        assert rebuild_read_model(connection, rows_at_once=7).spans == len(rows)
     assert migrated.read_model() == kept
     # And the sink goes on from there.
     assert ledger.write_spans(migrated.token, rows).known == len(rows)
@@ -330,7 +330,7 @@ def test_a_rebuild_after_retention_keeps_the_numbers_of_what_was_dropped(
     else:
         migrated.run("UPDATE celerytrail.streams SET seqs = '{[1,100)}', last_seq = 99")
     with migrated.connect() as connection:
-        assert rebuild_read_model(connection) == (4 if dropped else 6)
+        assert rebuild_read_model(connection).spans == (4 if dropped else 6)
     assert migrated.rows("SELECT s::text FROM celerytrail.streams s") == kept
     assert migrated.rows("SELECT missing, last_seq FROM celerytrail_views.streams") == [(0, 6)]
     assert ledger.write_spans(migrated.token, old).known == 2

@@ -204,9 +204,8 @@ def test_any_order_of_events_and_actions_gives_the_same_and_so_does_a_rebuild(
     migrated.run(
         "UPDATE celerytrail.tasks SET state = 'sent'; DELETE FROM celerytrail.task_actions"
     )
-    with migrated.connect(autocommit=False) as connection:
+    with migrated.connect() as connection:
         rebuild_read_model(connection, rows_at_once=1)
-        connection.commit()
     assert (migrated.rows(TASKS), migrated.rows(TASK_ACTIONS)) == in_order
 
 
@@ -219,9 +218,8 @@ def test_a_rebuild_restores_what_the_actions_say_and_nothing_else(
         "DELETE FROM celerytrail.task_actions; DELETE FROM celerytrail.tasks;"
         "INSERT INTO celerytrail.task_actions SELECT gen_random_uuid(), 'x', '', 's', '', NULL, now(), 'v', 'p', NULL, NULL, 'a'"
     )
-    with migrated.connect(autocommit=False) as connection:
+    with migrated.connect() as connection:
         rebuild_read_model(connection)
-        connection.commit()
     assert migrated.read_model() == before
 
 
