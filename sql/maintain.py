@@ -33,6 +33,11 @@ COLLECT_SECONDS = 5.0
 
 SCHEDULE = Actor("celerytrail maintain", "schedule")
 """Whom the chain names for a day that was dropped because it was old enough."""
+CONCLUDED_AT_ONCE = 1_000
+"""Lost runs that a round concludes at most; the next one goes on."""
+
+NAMED_RUNS = 10
+"""Of those, how many get a line of their own in the report."""
 
 LONGEST_PAUSE_SECONDS = 30.0
 """Longest wait between two attempts to reach a database that is away."""
@@ -59,6 +64,8 @@ class Bounds:
     unclaimed_days: int = 7
     quarantine_days: int = 30
     retain_days: int | None = None
+    check_seconds: int = 300
+    check_sample: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,8 @@ def _round(connection: _Connection, bounds: Bounds, report: Report, *, with_gaps
         ("partitions", _make_partitions),
         ("payloads", _collect_orphans),
         ("quarantine", _trim_quarantine),
+        ("lost runs", _conclude_lost),
+        ("read model", _check_read_model),
     ]
     if bounds.retain_days is not None:
         steps.append(("retention", _retain))
@@ -232,6 +241,27 @@ def _retain(connection: _Connection, bounds: Bounds) -> Iterator[str]:
     gone = ", ".join(f"{number} {place}" for place, number in (forgotten or {}).items() if number)
     if gone:
         yield f"the read model forgot {gone}"
+
+
+def _conclude_lost(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    found = _rows(connection, "conclude_lost", {"at_most": CONCLUDED_AT_ONCE})
+    for task_id, _, worker, seen in found[:NAMED_RUNS]:
+        yield f"concluded that the run of task {task_id} is lost: {worker} was last heard of at {seen}"
+    if len(found) > NAMED_RUNS:
+        yield f"concluded that {len(found) - NAMED_RUNS} more runs are lost"
+
+
+def _check_read_model(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    parameters = {"sample": bounds.check_sample, "every_seconds": bounds.check_seconds}
+    for sampled, different, _, task_id, column, stored, recomputed in _rows(
+        connection, "check_read_model", parameters
+    ):
+        if different:
+            yield (
+                f"{different} of {sampled} tasks are not as the ledger has them, first {task_id}: "
+                f"{column or 'there'} is {stored}, and the ledger says {recomputed}. "
+                "Run `celerytrail rebuild --check`"
+            )
 
 
 def _hardening_gaps(connection: _Connection, bounds: Bounds) -> Iterator[str]:

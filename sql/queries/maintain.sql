@@ -37,6 +37,15 @@ FROM celerytrail.collect_orphans(
 -- name: trim_quarantine
 SELECT celerytrail.trim_quarantine(make_interval(days => %(older_than_days)s::int4), %(at_most)s::int4);
 
+-- name: conclude_lost
+-- Runs whose process is gone, as rows of the ledger.
+SELECT task_id, run_id, worker, last_seen_at FROM celerytrail.conclude_lost(%(at_most)s::int4);
+
+-- name: check_read_model
+-- A sample of tasks against the ledger; no row when the last one is young.
+SELECT sampled, different, incomparable, task_id, column_name, stored, recomputed
+FROM celerytrail.check_read_model(%(sample)s::int4, %(every_seconds)s::int4);
+
 -- name: login_roles
 SELECT role_name::text FROM celerytrail_admin.login_roles() AS role_name ORDER BY 1;
 
