@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from celerytrail.exporter.attributes import STEPS
@@ -258,6 +258,8 @@ def test_one_read_model_whatever_the_order(places: tuple[Place, Place]) -> None:
     @settings(
         max_examples=40,
         deadline=None,
+        # Making an example smaller takes hundreds of them, each with transactions of its own.
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     @given(

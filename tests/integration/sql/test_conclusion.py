@@ -208,7 +208,17 @@ def test_a_host_that_still_delivers_what_it_kept_is_waited_for(
     write(
         migrated,
         ledger,
-        [span_row(1, "sent", stream=STREAM, at=ago(15), task_id="old", sent_unix_nano=1)],
+        [
+            span_row(
+                1,
+                "sent",
+                stream=STREAM,
+                at=ago(15),
+                task_id="old",
+                process_kind="publisher",
+                sent_unix_nano=1,
+            )
+        ],
     )
     assert conclude(migrated) == []
     others_go_on(migrated, ledger)
