@@ -114,7 +114,10 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("celery.retries", "retries", "int4", "headers.retries: 0 for the first attempt"),
     Attribute("celery.parent_id", "parent_id", "text", "headers.parent_id"),
     Attribute(
-        "celery.group", "group_id", "text", "headers.group, else the group of the chain's last link"
+        "celery.group",
+        "group_id",
+        "text",
+        "innermost group it is a member of: the trail's, else headers.group",
     ),
     Attribute("celery.group_index", None, "int8", "headers.group_index"),
     Attribute(

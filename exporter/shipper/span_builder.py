@@ -323,7 +323,9 @@ def _facts_attributes(trail: Trail | None, facts: Mapping[str, Any]) -> bytes:
     """Return what the message or the request says of the task, but for its ids."""
     out: list[bytes] = []
     add = out.append
-    group = _text(facts.get("group")) or (trail.group_id if trail else None)
+    # In Celery 5.7 a chord's body, and what is chained to it, name the group of the headers, which they
+    # only come after: the trail knows.
+    group = trail.group_id if trail else _text(facts.get("group"))
     if group:
         add(text(SPAN, "celery.group", group))
     root_group = (trail.root_group_id if trail else None) or group

@@ -186,6 +186,23 @@ ON CONFLICT (task_id, namespace, service, environment) DO UPDATE SET
     received_at = greatest(t.received_at, excluded.received_at),
     updated_at = greatest(t.updated_at, excluded.updated_at);
 
+-- name: chains
+-- How many links the chain has that begins with a task. After tasks, which has made the rows.
+UPDATE celerytrail.tasks t
+SET chain_length = n.chain_length
+FROM (
+    SELECT
+        g.task_id, g.namespace, g.service, g.environment,
+        max((g.attributes ->> 'celery.chain.length')::int4) AS chain_length
+    FROM pg_temp.staged_spans g
+    WHERE g.step IN ('sent', 'send_failed') AND g.task_id IS NOT NULL
+      AND g.attributes ->> 'celery.chain.length' ~ '^[0-9]{1,9}$'
+    GROUP BY g.task_id, g.namespace, g.service, g.environment
+) AS n
+WHERE t.task_id = n.task_id
+  AND t.namespace = n.namespace AND t.service = n.service AND t.environment = n.environment
+  AND n.chain_length > coalesce(t.chain_length, 0);
+
 -- name: runs
 -- One row for each execution; its state is that of its highest event.
 WITH events AS MATERIALIZED (

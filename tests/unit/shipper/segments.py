@@ -40,8 +40,8 @@ HEADER = SegmentHeader(
 )
 
 
-def trail(task_id: str = "t", *, sent: int = NOW, queue: str = "celery") -> str:
-    return Trail(TRACE, SEND, sent, PARENT, queue=queue).text()
+def trail(task_id: str = "t", *, sent: int = NOW, queue: str = "celery", group: str = "") -> str:
+    return Trail(TRACE, SEND, sent, PARENT, group_id=group, queue=queue).text()
 
 
 def headers(task_id: str = "t", **more: Any) -> tuple[Any, ...]:

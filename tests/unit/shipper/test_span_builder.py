@@ -52,7 +52,7 @@ def point(seq: int) -> bytes:
 def test_a_send() -> None:
     span, said = build(
         record(
-            "sent", 2, NOW, trail=trail(), start_unix_nano=NOW - 5 * MS, exchange="ex", routing_key="rk",
+            "sent", 2, NOW, trail=trail(group="g"), start_unix_nano=NOW - 5 * MS, exchange="ex", routing_key="rk",
             headers=headers(group="g", group_index=3, parent_id="p", root_id="r", timelimit=(300, None),
                             stamped_headers=["b", "a"], stamps={"a": 1}, ignore_result=True,
                             eta="2026-11-22T18:48:52+02:00", expires="2026-11-23T00:00:00Z",
@@ -105,6 +105,17 @@ def test_a_send() -> None:
         "celerytrail.body.withheld": "redacted",
         "celery.args": '["a"]',
     }
+
+
+def test_what_comes_after_a_group_is_not_in_it() -> None:
+    # Celery 5.7 names the group of the headers in a chord's body; the trail does not.
+    _, said = build(record("sent", 2, trail=trail(), headers=headers(group="g")))
+    assert not {"celery.group", "celery.root_group"} & set(said)
+    _, said = build(record("sent", 2, trail=trail(group="outer"), headers=headers(group="inner")))
+    assert said["celery.group"] == "outer"
+    # Without a trail there is nothing else to go by.
+    _, said = build(record("sent", 2, headers=headers(group="g")))
+    assert said["celery.group"] == "g"
 
 
 def test_polls_for_a_chord_are_marked() -> None:
