@@ -47,6 +47,7 @@ WORKFLOW_COLOURS: Mapping[str, str] = MappingProxyType(
         "failed": "#E02F44",
         "partially failed": "#FF780A",
         "body never ran": "#AD0317",
+        "broken off": "#B877D9",
     }
 )
 """The states of a workflow."""

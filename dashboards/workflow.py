@@ -68,6 +68,7 @@ def workflow() -> Dashboard:
         culprit_traceback(),
         groups(),
         members(),
+        critical_path(),
         waterfall(),
         graph(),
         around(),
@@ -85,7 +86,8 @@ def summary() -> stat_panel.Panel:
         description=(
             "How the workflow stands: its state, its tasks, those that failed or are not done, the longest wait in a "
             "queue, the time from the first send to the end, and the task that failed first. Body never ran: all "
-            "headers of a chord ended well a minute ago, and nobody sent its body."
+            "headers of a chord ended well a minute ago, and nobody sent its body. Broken off: all tasks ended well a "
+            "minute ago, and nobody sent the next link of a chain; a task that ends its chain on purpose looks the same."
         ),
         unit="string",
         no_value=_ASK,
@@ -276,6 +278,41 @@ def members() -> table_panel.Panel:
         ),
         no_value="No task of it, in what is chosen above",
         height=11,
+    )
+
+
+def critical_path() -> table_panel.Panel:
+    """Return the tasks that the duration of the workflow is made of."""
+    return table(
+        "Critical path",
+        QueryFile("workflow", "critical_path"),
+        [
+            Column("place", "Step", 55, unit="none"),
+            Column("task_name", "Task", 200),
+            Column("task_id", "Id", 130, links=[to_task()]),
+            state_column(width=85),
+            Column("reason", "Began when", 170),
+            Column("waited", "Waited", 90, unit="s"),
+            Column("ran", "Ran", 90, unit="s"),
+            Column(
+                "share",
+                "Share",
+                80,
+                unit="percentunit",
+                steps=steps(NEUTRAL, (0.25, WARNING), (0.5, BAD)),
+            ),
+            Column("attempts", "Attempts", 80, unit="none", steps=steps(NEUTRAL, (2, WARNING))),
+            Column("queue", "Queue", 110),
+            Column("worker", "Worker", 150),
+            Column("entered_at", "From", 160, unit=TIME),
+        ],
+        description=(
+            "The tasks that made it take as long as it took, one after the other: making any other faster changes nothing. Before "
+            "the body of a chord stands the header that ended last, before every other task the one that sent it. Waited: to be "
+            "sent, for its time to come, in a queue, between attempts. The last 500 steps."
+        ),
+        no_value="No such workflow, in the deployments that are chosen",
+        height=7,
     )
 
 

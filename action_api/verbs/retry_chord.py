@@ -27,6 +27,7 @@ from celerytrail.action_api.verbs.retry import new_task_id
 from celerytrail.action_api.verbs.settings import VerbSettings
 from celerytrail.action_api.verbs.stored_message import open_message, require_allowed_content
 from celerytrail.action_api.verbs.target import require_ended, required, target_key
+from celerytrail.exporter.deployment import Deployment
 
 _SAMPLE = 10
 _STAMPS = "stamped_headers"
@@ -72,6 +73,7 @@ class RetryChord:
             )
         for row in rows:
             require_ended(row)
+        self._require_bodies_ended(settings.deployment, rows)
         messages = []
         for row in rows:
             message = open_message(self._ledger, settings, row.task_id)
@@ -213,6 +215,13 @@ class RetryChord:
                 for old, new in ids.items()
             ),
         )
+
+    def _require_bodies_ended(self, deployment: Deployment, rows: list[TaskRow]) -> None:
+        # Of a body that is a chain this is the first link. One that was never sent is not there.
+        for task_id in {row.chord_body_id for row in rows if row.chord_body_id}:
+            body = self._ledger.task(deployment, task_id)
+            if body is not None:
+                require_ended(body)
 
     def _require_seen(
         self, request: ActionRequest, group_id: str, again: Workflow, rows: list[TaskRow]

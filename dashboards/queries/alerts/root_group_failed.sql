@@ -22,6 +22,8 @@ WHERE w.workflow_id = ANY (ARRAY(
       AND (
           coalesce(t.root_group_id, t.root_id, t.task_id) <> t.task_id
           OR EXISTS (SELECT FROM celerytrail_views.tasks c WHERE c.parent_id = t.task_id)
+          -- Of a chain that failed at its first link nothing else is there.
+          OR EXISTS (SELECT FROM celerytrail_views.chains f WHERE f.task_id = t.task_id)
       )
     GROUP BY 1
     ORDER BY max(t.finished_at) DESC

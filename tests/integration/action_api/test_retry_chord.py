@@ -166,6 +166,39 @@ def test_what_follows_a_chord_comes_once(any_celery: Acting) -> None:
     assert echoes == [followed[0]["id"]]
 
 
+def test_a_chord_whose_body_runs_is_not_sent_again(any_celery: Acting) -> None:
+    acting = any_celery
+    acting.pipeline.start_worker(*INCLUDE)
+    sent = acting.publish(
+        {
+            "chord": [{"task": "moody.pay", "args": [number]} for number in (1, 2)],
+            "body": {
+                "chain": [
+                    {"task": "moody.wait", "args": [90], "si": True},
+                    {"task": "moody.echo"},
+                ]
+            },
+        }
+    )
+    wait_for_group(acting, sent["group"], 2, "succeeded")
+    (body,) = wait_until(
+        lambda: acting.pipeline.rows(
+            "SELECT task_id FROM celerytrail.tasks WHERE task_name = 'moody.wait' AND state = 'started'"
+        ),
+        "the body runs",
+        90,
+    )
+    with acting.replica() as api:
+        with pytest.raises(Refused) as refused:
+            api.do("retry-chord", group_id=sent["group"])
+        assert refused.value.code == "still_running"
+        assert body["task_id"] in str(refused.value)
+        acting.let_go()
+        acting.wait_for(body["task_id"], "succeeded")
+        done = wait_until(lambda: try_again(api, sent["group"]), "the body has ended", 60)
+        assert done.outcome.state == "succeeded", done
+
+
 def test_a_plain_group_comes_again_and_a_chord_without_a_result_backend_does_not(
     acting: Acting,
 ) -> None:

@@ -64,6 +64,17 @@ def test_only_groups_chords_and_chains_that_failed_are_alerted_on(shapes: Shapes
         assert not shapes.workflow(name)["needs_attention"], name
 
 
+def test_a_chain_that_fails_at_its_first_link_is_alerted_on(own_shapes: Shapes) -> None:
+    assert own_shapes.id_of("single") not in firing(FAILED, own_shapes)
+    # As if the task that failed alone had been the first of three links.
+    own_shapes.rows(
+        "UPDATE celerytrail.tasks SET chain_length = 3 WHERE task_id = %s",
+        own_shapes.id_of("single"),
+    )
+    alert = firing(FAILED, own_shapes)[own_shapes.id_of("single")]
+    assert (alert.labels["kind"], alert.value) == ("chain", 1)
+
+
 def test_it_stays_until_the_last_failure_is_retried(own_shapes: Shapes) -> None:
     before = firing(FAILED, own_shapes)[own_shapes.id_of("failed")]
     *most, last = own_shapes.failed_ids("failed")
