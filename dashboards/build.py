@@ -15,7 +15,7 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from celerytrail.dashboards import audit, overview, task, tasks, workflow
+from celerytrail.dashboards import audit, failures, overview, task, tasks, workflow
 from celerytrail.dashboards.alert_rules import RUNBOOK
 from celerytrail.dashboards.alerts import alerting_yaml
 from celerytrail.dashboards.errors import DashboardsError
@@ -26,6 +26,7 @@ DASHBOARDS: Mapping[str, Callable[[], Dashboard]] = MappingProxyType(
         "tasks": tasks.tasks,
         "task": task.task,
         "workflow": workflow.workflow,
+        "failures": failures.failures,
         "audit": audit.audit,
     }
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
 from grafana_foundation_sdk.models.dashboard import DashboardLinkType
 
-from celerytrail.dashboards.uids import PLUGIN, TAG, TASK, TASKS, WORKFLOW
+from celerytrail.dashboards.uids import FAILURES, PLUGIN, TAG, TASK, TASKS, WORKFLOW
 from celerytrail.dashboards.variables import SHARED
 
 Link = dict[str, object]
@@ -53,6 +53,11 @@ def to_task(column: str = "task_id", title: str = "Open the task") -> Link:
 def to_workflow(column: str = "workflow_id", title: str = "Open the workflow") -> Link:
     """Return a link to the workflow whose id is in ``column``."""
     return to_dashboard(WORKFLOW, title, {"workflow_id": field(column)})
+
+
+def to_failures(column: str = "fingerprint", title: str = "Show all that failed so") -> Link:
+    """Return a link to the failures with the fingerprint in ``column``."""
+    return to_dashboard(FAILURES, title, {"fingerprint": field(column)})
 
 
 def to_tasks(title: str, **values: str) -> Link:

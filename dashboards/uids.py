@@ -15,6 +15,7 @@ OVERVIEW = "celerytrail-overview"
 TASKS = "celerytrail-tasks"
 TASK = "celerytrail-task"
 WORKFLOW = "celerytrail-workflow"
+FAILURES = "celerytrail-failures"
 AUDIT = "celerytrail-audit"
 
 TAG = "celerytrail"

@@ -15,6 +15,7 @@ from celerytrail.dashboards.dashboard import dashboard
 from celerytrail.dashboards.links import (
     Link,
     field,
+    to_failures,
     to_page,
     to_task,
     to_workflow,
@@ -165,12 +166,13 @@ def culprit() -> table_panel.Panel:
             Column(
                 "retried_as", "Retried as", 110, links=[to_task("retried_as", "Open the retry")]
             ),
+            Column("fingerprint", "Others like it", 120, links=[to_failures()]),
             *(key_column(name) for name in DEPLOYMENT),
             buttons_column([button() for button in TASK_BUTTONS], 240),
         ],
         description=(
             "The culprit: the earliest failure that is not the consequence of another. A chord's body is never it while a "
-            "header failed, nor a task whose child failed before it."
+            "header failed, nor a task whose child failed before it; what an operator ended only where nothing else failed."
         ),
         no_value="Nothing in it has failed",
         height=4,

@@ -152,6 +152,12 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     ),
     Attribute("celery.runtime_us", "runtime_us", "int8", "task_postrun minus task_prerun"),
     Attribute("error.type", "exception_class", "text", "class of the exception"),
+    Attribute(
+        "celery.exception.fingerprint",
+        None,
+        "text",
+        "16 hex digits of the class and the functions that the exception went through",
+    ),
     Attribute("celery.exchange", None, "text", "exchange published to"),
     Attribute("celery.routing_key", None, "text", "routing key published with"),
     Attribute("celery.origin", None, "text", "headers.origin"),

@@ -23,7 +23,16 @@ from tests.span_rows import NOON, SHOP
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-READ_MODEL = ("tasks", "runs", "run_ends", "groups", "streams", "workers", "task_actions")
+READ_MODEL = (
+    "tasks",
+    "runs",
+    "run_ends",
+    "groups",
+    "streams",
+    "workers",
+    "task_actions",
+    "failures",
+)
 
 
 @dataclass(frozen=True)

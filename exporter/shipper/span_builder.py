@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from celerytrail.exporter.attributes import COMMITMENT_PREFIX, STEP_BY_NAME
 from celerytrail.exporter.shipper import timestamps
+from celerytrail.exporter.shipper.fingerprint import fingerprint
 from celerytrail.exporter.shipper.identity import Identity, span_id_of
 from celerytrail.exporter.shipper.links import chord_headers, links_of
 from celerytrail.exporter.shipper.otlp_bytes import (
@@ -392,6 +393,8 @@ def _add_step(step: str, fields: Mapping[str, Any], add: Callable[[bytes], None]
     exception = _text(fields.get("exception_class"))
     if exception:
         add(constant_text(SPAN, "error.type", exception))
+        found = fingerprint(exception, fields.get("traceback"))
+        add(text(SPAN, "celery.exception.fingerprint", found))
     runtime = fields.get("runtime_ns")
     if type(runtime) is int and runtime >= 0:
         add(integer(SPAN, "celery.runtime_us", runtime // 1000))

@@ -28,7 +28,10 @@ _STREAM, _SEQ, _STEP = _SPAN["stream_id"], _SPAN["seq"], _SPAN["step"]
 _ABOUT, _GROUP = _SPAN["about_stream_id"], _SPAN["group_id"]
 _ATTRIBUTES = _SPAN["attributes"]
 _TASK_MODEL = ("join_large", "tasks", "runs", "run_ends")
-_BY_ATTRIBUTE = (("chains", "celery.chain.length"),)
+_BY_ATTRIBUTE = (
+    ("chains", "celery.chain.length"),
+    ("failures", "celery.exception.fingerprint"),
+)
 
 # A date travels as the int4 that its binary form is: Python has no infinite date.
 _EPOCH = date(2000, 1, 1).toordinal()

@@ -203,6 +203,24 @@ WHERE t.task_id = n.task_id
   AND t.namespace = n.namespace AND t.service = n.service AND t.environment = n.environment
   AND n.chain_length > coalesce(t.chain_length, 0);
 
+-- name: failures
+-- One row for each event that carries an exception: what is counted of them is counted when somebody asks.
+INSERT INTO celerytrail.failures (
+    event_id, event_time, namespace, service, environment, fingerprint, step, exception_class,
+    task_id, task_name, queue, worker, retries, workflow_id
+)
+SELECT
+    g.event_id, g.event_time, g.namespace, g.service, g.environment,
+    g.attributes ->> 'celery.exception.fingerprint', g.step, coalesce(g.exception_class, ''),
+    g.task_id, g.task_name, g.queue, CASE WHEN p.rank >= 20 THEN g.worker END, g.retries,
+    coalesce(g.root_group_id, g.root_id, g.task_id)
+FROM pg_temp.staged_spans g
+JOIN celerytrail.steps p ON p.step = g.step AND p.subject = 'task'
+WHERE g.task_id IS NOT NULL
+  AND g.attributes ->> 'celery.exception.fingerprint' ~ '^[0-9a-f]{16}$'
+ORDER BY g.event_id
+ON CONFLICT DO NOTHING;
+
 -- name: runs
 -- One row for each execution; its state is that of its highest event.
 WITH events AS MATERIALIZED (

@@ -50,7 +50,7 @@ SET LOCAL lock_timeout = '30s';
 -- Transactions of the sink and the action API begin with one of these tables, so they wait here and not half way.
 LOCK TABLE
     celerytrail.task_actions, celerytrail.streams, celerytrail.tasks, celerytrail.runs, celerytrail.run_ends,
-    celerytrail.groups, celerytrail.workers
+    celerytrail.groups, celerytrail.workers, celerytrail.failures
 IN EXCLUSIVE MODE;
 
 -- name: repair

@@ -9,6 +9,14 @@ SELECT
     t.worker,
     t.finished_at,
     t.retried_as,
+    (
+        SELECT f.fingerprint
+        FROM celerytrail_views.failures f
+        WHERE f.task_id = t.task_id
+          AND f.namespace = t.namespace AND f.service = t.service AND f.environment = t.environment
+        ORDER BY f.event_time DESC
+        LIMIT 1
+    ) AS fingerprint,
     t.namespace,
     t.service,
     t.environment,

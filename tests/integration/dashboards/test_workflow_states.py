@@ -182,9 +182,7 @@ def test_a_chord_in_a_chord_whose_inner_body_never_ran(tasks: TimedTasks) -> Non
         (("lost", "expired"), "failed"),
     ],
 )
-def test_a_group_is_as_its_members(
-    tasks: TimedTasks, ends: tuple[str, str], expected: str
-) -> None:
+def test_a_group_is_as_its_members(tasks: TimedTasks, ends: tuple[str, str], expected: str) -> None:
     for number, end in enumerate(ends):
         tasks.task(f"m{number}", 0, 1, 2, end=end, group_id="g", root_group_id="g")
     assert state(tasks, "g") == ("group", expected)

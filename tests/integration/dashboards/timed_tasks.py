@@ -53,13 +53,19 @@ class TimedTasks:
         if end == "failed":
             common.setdefault("exception_class", "ValueError")
         self._write(
-            *((step, moment, {**common, **own}) for step, moment, own in steps if moment is not None)
+            *(
+                (step, moment, {**common, **own})
+                for step, moment, own in steps
+                if moment is not None
+            )
         )
 
     def group(self, group_id: str, **columns: Any) -> None:
         """Record the span of a group or chord; ``kind`` and ``size`` are what it says of itself."""
         said = {
-            f"celery.group.{name}": columns.pop(name) for name in ("kind", "size") if name in columns
+            f"celery.group.{name}": columns.pop(name)
+            for name in ("kind", "size")
+            if name in columns
         }
         self._write(
             (
@@ -78,9 +84,7 @@ class TimedTasks:
         rows = []
         for step, moment, columns in steps:
             self.written += 1
-            rows.append(
-                span_row(self.written, step, stream=self.stream, at=at(moment), **columns)
-            )
+            rows.append(span_row(self.written, step, stream=self.stream, at=at(moment), **columns))
         self.shop.write(*rows)
 
 

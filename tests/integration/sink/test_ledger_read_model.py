@@ -43,6 +43,12 @@ def a_busy_minute() -> list[Row]:
         task_name="shop.other",
         group_id="g",
     )
+    retried[0] = with_columns(retried[0], attributes='{"celery.chain.length":3}')
+    again[0] = with_columns(again[0], attributes='{"celery.chain.length":2}')
+    for attempt in (retried, again):
+        attempt[3] = with_columns(
+            attempt[3], attributes='{"celery.exception.fingerprint":"00112233aabbccdd"}'
+        )
     run = again[2]
     lost = span_row(
         1,
@@ -68,6 +74,7 @@ def a_busy_minute() -> list[Row]:
             send_id=b"killedid",
             sent_unix_nano=7,
             exception_class=f"Killed{number}",
+            attributes=json.dumps({"celery.exception.fingerprint": f"{number:016x}"}),
         )
         for number in (2, 3)
     ]
@@ -141,7 +148,8 @@ def write(
         connection.execute(
             "DELETE FROM celerytrail.tasks; DELETE FROM celerytrail.runs;"
             "DELETE FROM celerytrail.run_ends; DELETE FROM celerytrail.groups;"
-            "DELETE FROM celerytrail.streams; DELETE FROM celerytrail.workers"
+            "DELETE FROM celerytrail.streams; DELETE FROM celerytrail.workers;"
+            "DELETE FROM celerytrail.failures"
         )
     for batch in batches:
         ledger.write_spans(database.token, batch)
@@ -204,6 +212,18 @@ def test_the_busy_minute_reads_as_it_was(migrated: MigratedDatabase, ledger: Led
     ) == [
         ("shipper@host", "live", "1", NOON + timedelta(seconds=5), 100, 3, None, 7, "refused 401")
     ]
+    assert migrated.rows(
+        "SELECT fingerprint, step, is_retried, task_id, retries, workflow_id FROM celerytrail_views.failures"
+        " ORDER BY event_time, fingerprint"
+    ) == [
+        ("00112233aabbccdd", "retried", True, "retried", 0, "outer"),
+        ("00112233aabbccdd", "failed", False, "retried", 1, "retried"),
+        ("0000000000000002", "failed", False, "killed", None, "killed"),
+        ("0000000000000003", "failed", False, "killed", None, "killed"),
+    ]
+    assert migrated.rows(
+        "SELECT task_id, chain_length FROM celerytrail.tasks WHERE chain_length IS NOT NULL"
+    ) == [("retried", 3)]
     # The publisher's event says what the arguments were, whatever came after it.
     assert migrated.rows(
         "SELECT task_id, args_commitment IS NULL, message_day FROM celerytrail.tasks ORDER BY 1"
