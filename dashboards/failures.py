@@ -124,8 +124,7 @@ def tasks() -> table_panel.Panel:
             state_column(),
             Column("failures", "Failures", 75, unit="none", steps=steps(NEUTRAL, (2, WARNING))),
             Column("exception_class", "Exception", 150),
-            Column("message", "Message", 230),
-            Column("queue", "Queue", 90),
+            Column("message", "Message", 190),
             Column("worker", "Worker", 120),
             Column("workflow_id", "Workflow", 110, links=[to_workflow()]),
             Column(

@@ -159,7 +159,7 @@ def culprit() -> table_panel.Panel:
             Column("task_id", "Id", 110, links=[to_task()]),
             state_column(width=80),
             Column("exception_class", "Exception", 150),
-            Column("message", "Message", 220),
+            Column("message", "Message", 200),
             Column("queue", "Queue", 90),
             Column("worker", "Worker", 130),
             Column("finished_at", "Ended", 160, unit=TIME),

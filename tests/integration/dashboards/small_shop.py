@@ -30,6 +30,7 @@ CHORD = "11111111-0000-4000-8000-000000000001"
 NESTED = "22222222-0000-4000-8000-000000000002"
 BODY = "33333333-0000-4000-8000-000000000003"
 FAILED = "44444444-0000-4000-8000-000000000004"
+FINGERPRINT = "00112233aabbccdd"
 AGAIN = "55555555-0000-4000-8000-000000000005"
 """The task that an operator's retry of the failed one sent."""
 
@@ -119,6 +120,7 @@ def _task(seq: int, below_group: str | None, **columns: Any) -> list[Row]:
             commitments=json.dumps(
                 {kind: _commitment(kind) for kind in ("exception", "traceback")}
             ),
+            attributes=json.dumps({"celery.exception.fingerprint": FINGERPRINT}),
         )
         sent = with_columns(sent, commitments=json.dumps({"args": _commitment("args")}))
     parent = None if below_group is None else _span_of(below_group)

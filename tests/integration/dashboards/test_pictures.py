@@ -12,7 +12,7 @@ import pytest
 from celerytrail.dashboards.drawing.data_source import TimeRange
 from celerytrail.dashboards.drawing.draw import PanelSeen, Picture, Report, draw
 from celerytrail.dashboards.drawing.sheet import View
-from tests.integration.dashboards.small_shop import CHORD, FAILED
+from tests.integration.dashboards.small_shop import CHORD, FAILED, FINGERPRINT
 
 if TYPE_CHECKING:
     from tests.databases import MigratedDatabase
@@ -22,6 +22,7 @@ UIDS = (
     "celerytrail-tasks",
     "celerytrail-task",
     "celerytrail-workflow",
+    "celerytrail-failures",
     "celerytrail-audit",
 )
 SHOWN = {"task_id": FAILED, "workflow_id": CHORD}
@@ -115,6 +116,9 @@ def test_the_panels_show_what_is_in_the_database(reports: dict[str, Report]) -> 
     assert "there is no 'teapot'" in text("celerytrail-task", "Arguments, exception, result")
     assert "ann" in text("celerytrail-task", "Who did what to it")
     assert "shop.notify" in text("celerytrail-workflow", "Waterfall")
+    assert "shop.pay" in text("celerytrail-workflow", "Critical path")
+    assert FINGERPRINT in text("celerytrail-failures", "Kinds of failures")
+    assert "there is no 'teapot'" in text("celerytrail-failures", "Tasks that failed so")
     assert "not_allowed" in text("celerytrail-audit", "Actions and refusals")
 
 

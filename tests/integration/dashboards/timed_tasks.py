@@ -13,13 +13,15 @@ from tests.integration.dashboards.recorded_shop import AT, RecordedShop
 from tests.span_rows import nanoseconds, span_row
 
 
+_STREAM = uuid.UUID("7e000000-0000-4000-8000-000000000001")
+
+
 @dataclass
 class TimedTasks:
     """Writes tasks and groups of one workflow."""
 
     shop: RecordedShop
     written: int = 0
-    stream: uuid.UUID = uuid.UUID("7e000000-0000-4000-8000-000000000001")
 
     def task(
         self,
@@ -84,7 +86,7 @@ class TimedTasks:
         rows = []
         for step, moment, columns in steps:
             self.written += 1
-            rows.append(span_row(self.written, step, stream=self.stream, at=at(moment), **columns))
+            rows.append(span_row(self.written, step, stream=_STREAM, at=at(moment), **columns))
         self.shop.write(*rows)
 
 

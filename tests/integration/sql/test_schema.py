@@ -130,7 +130,10 @@ def test_rights_are_as_designed(migrated: MigratedDatabase) -> None:
         "groups",
         "streams",
         "workers",
+        "failures",
     }
+    # What failed is written once, and never changed.
+    assert {privilege for table, privilege in model if table == "failures"} == {"INSERT"}
     assert {privilege for _, privilege in model} == {"INSERT", "UPDATE"}
     insertable = migrated.rows(
         "SELECT attname FROM pg_attribute WHERE attrelid = 'celerytrail.spans'::regclass AND attnum > 0"
