@@ -12,7 +12,6 @@ from typing import Any
 from tests.integration.dashboards.recorded_shop import AT, RecordedShop
 from tests.span_rows import nanoseconds, span_row
 
-
 _STREAM = uuid.UUID("7e000000-0000-4000-8000-000000000001")
 
 
