@@ -15,6 +15,7 @@ DOMAIN = b"celerytrail/failure/v1\0"
 
 HEX_DIGITS = 16
 
+_BEGIN = '  File "'
 _FRAME = re.compile(r'  File "([^"\n]{1,1000})", line \d+, in (\S.{0,500})')
 _AFTER_ANOTHER = re.compile(
     r"\n\n(?:The above exception was the direct cause of the following exception"
@@ -51,7 +52,9 @@ def _told(traceback: object) -> list[str]:
     if not isinstance(traceback, str):
         return []
     frames = [
-        (path.replace("\\", "/"), name) for path, name in _frames(traceback) if name not in _INLINED
+        (path.replace("\\", "/"), name)
+        for path, name in dict.fromkeys(_frames(traceback))
+        if name not in _INLINED
     ]
     own = [frame for frame in frames if not _FOREIGN.search(frame[0])]
     chosen = own or [frame for frame in frames if not _is_machinery(frame[0])]
@@ -60,19 +63,19 @@ def _told(traceback: object) -> list[str]:
 
 def _frames(text: str) -> Iterator[tuple[str, str]]:
     """Yield path and function of each frame of the exception that a traceback ends with."""
-    lines = _AFTER_ANOTHER.split(text)[-1].splitlines()
+    lines = _AFTER_ANOTHER.split(text)[-1].split("\n")
     if lines and lines[0] == _GROUP_HEADER:
         lines = [line[_GROUP_PREFIX:] for line in lines]
     elif not lines or lines[0] != _HEADER:
         # Its front was cut off.
-        first = next((n for n, line in enumerate(lines) if _FRAME.fullmatch(line)), len(lines))
+        first = next((n for n, line in enumerate(lines) if line.startswith(_BEGIN)), len(lines))
         lines = ["", *lines[first:]]
     for line in lines[1:]:
         # What the exception says begins at the margin, and may look like anything.
         if not line.startswith(" "):
             return
-        found = _FRAME.fullmatch(line)
-        if found:
+        found = _FRAME.fullmatch(line) if line.startswith(_BEGIN) else None
+        if found is not None:
             yield found[1], found[2]
 
 
