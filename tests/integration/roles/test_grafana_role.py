@@ -45,6 +45,7 @@ VIEWS = (
     "payloads",
     "queue_names",
     "runs",
+    "searchable",
     "spans",
     "streams",
     "task_actions",

@@ -105,7 +105,7 @@ def test_schema_sql_is_the_dump_of_a_fresh_database(server_directory: Path, tmp_
 def test_rights_are_as_designed(migrated: MigratedDatabase) -> None:
     """Nobody who can log in may change what is written, and only the sink may insert, by column."""
     tables = ("spans", "leaf_groups", "blocks", "chain", "chain_head", "actions", "payloads", "ledger",
-              "principals", "tokens", "quarantine", "horizon", "steps", "migrations")  # fmt: skip
+              "principals", "tokens", "quarantine", "horizon", "steps", "migrations", "searchable")  # fmt: skip
     found = {
         (role, privilege, table)
         for role, privilege, table in migrated.rows(
