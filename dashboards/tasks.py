@@ -22,8 +22,9 @@ def tasks() -> Dashboard:
     search = text_box(
         "search",
         "Search",
-        "Text in name, arguments, exception, or a whole task id. Looks through the newest thousand "
-        "tasks that the other variables choose; a task id is found however old it is.",
+        "Text in name, arguments, exception, or a whole task id. Arguments and exceptions are looked "
+        "through for the time range and the day before it, names of the newest thousand tasks that the "
+        "other variables choose; a task id is found however old it is.",
     )
     return (
         dashboard(

@@ -1,35 +1,65 @@
--- The newest tasks; with a search text those of the newest thousand that hold it, and the task of that id, however old.
-WITH candidates AS MATERIALIZED (
+-- The newest tasks; with a search text those with it in an argument or exception of the time range or the day before, those of
+-- the newest thousand with it in their name too, and the task of that id, however old.
+WITH chosen AS MATERIALIZED (
+    SELECT t.namespace, t.service, t.environment, t.task_id, t.updated_at, t.task_name, t.exception_class
+    FROM celerytrail_views.tasks t
+    WHERE $__timeFilter(t.updated_at)
+      AND
+      -- include: task_filter as t
+      AND
+      -- include: state_filter as t
+    ORDER BY t.updated_at DESC
+    LIMIT CASE WHEN ${search:sqlstring} = '' THEN 200 ELSE 1000 END
+), holding AS MATERIALIZED (
+    -- An argument is written down when a task is sent, which may be long before it ends.
+    SELECT s.namespace, s.service, s.environment, s.task_id
+    FROM celerytrail_views.searchable s
+    WHERE ${search:sqlstring} <> ''
+      AND s.event_time >= $__timeFrom()::timestamptz - interval '1 day'
+      AND s.event_time <= $__timeTo()
+      AND strpos(s.excerpt, lower(${search:sqlstring})) > 0
+      AND
+      -- include: deployment_filter as s
+    ORDER BY s.event_time DESC
+    LIMIT 2000
+), found AS MATERIALIZED (
     (
-        SELECT t.namespace, t.service, t.environment, t.task_id, t.updated_at
-        FROM celerytrail_views.tasks t
-        WHERE $__timeFilter(t.updated_at)
-          AND
-          -- include: task_filter as t
-          AND
-          -- include: state_filter as t
-        ORDER BY t.updated_at DESC
-        LIMIT CASE WHEN ${search:sqlstring} = '' THEN 200 ELSE 1000 END
+        SELECT c.namespace, c.service, c.environment, c.task_id, c.updated_at
+        FROM chosen c
+        WHERE ${search:sqlstring} = ''
+           OR strpos(lower(concat_ws(E'\n', c.task_name, c.exception_class)), lower(${search:sqlstring})) > 0
+           OR EXISTS (
+               SELECT
+               FROM celerytrail_views.searchable s
+               WHERE s.task_id = c.task_id
+                 AND s.namespace = c.namespace AND s.service = c.service AND s.environment = c.environment
+                 AND strpos(s.excerpt, lower(${search:sqlstring})) > 0
+           )
     )
+    UNION
+    SELECT t.namespace, t.service, t.environment, t.task_id, t.updated_at
+    FROM holding h
+    CROSS JOIN LATERAL (
+        SELECT v.*
+        FROM (
+            SELECT
+                w.namespace, w.service, w.environment, w.task_id, w.updated_at, w.state, w.queue, w.task_name, w.worker
+            FROM celerytrail_views.tasks w
+            WHERE w.task_id = h.task_id
+              AND w.namespace = h.namespace AND w.service = h.service AND w.environment = h.environment
+            OFFSET 0
+        ) AS v
+    ) AS t
+    WHERE $__timeFilter(t.updated_at)
+      AND
+      -- include: task_filter as t
+      AND
+      -- include: state_filter as t
     UNION
     SELECT t.namespace, t.service, t.environment, t.task_id, t.updated_at
     FROM celerytrail_views.tasks t
     WHERE t.task_id = ${search:sqlstring}
-), found AS MATERIALIZED (
-    SELECT c.*
-    FROM candidates c
-    WHERE ${search:sqlstring} = ''
-       OR c.task_id = ${search:sqlstring}
-       OR (
-           SELECT strpos(
-               lower(concat_ws(E'\n', v.task_name, v.exception_class, v.args, v.kwargs, v.exception)),
-               lower(${search:sqlstring})
-           ) > 0
-           FROM celerytrail_views.tasks v
-           WHERE v.task_id = c.task_id
-             AND v.namespace = c.namespace AND v.service = c.service AND v.environment = c.environment
-       )
-    ORDER BY c.updated_at DESC
+    ORDER BY updated_at DESC
     LIMIT 200
 )
 SELECT

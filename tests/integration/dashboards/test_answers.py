@@ -129,19 +129,39 @@ def test_a_task_id_is_found_however_old_it_is(shop: RecordedShop) -> None:
     assert ids(shop.panel("tasks", "Newest tasks", search="long ago")) == {"long ago"}
 
 
-def test_the_search_looks_through_the_newest_thousand(shop: RecordedShop) -> None:
-    shop.ran("needle", at=AT - timedelta(hours=1), payloads={"args": '["needle"]'})
-    filler = """
-        INSERT INTO celerytrail.tasks (namespace, service, environment, task_id, state, inferred,
-            state_day, state_key, attempts, updated_at)
-        SELECT 'acme', 'shop', 'test', 'hay ' || i, 'succeeded', false, current_date, '', 1, now()
-        FROM generate_series(1, %s) i
-    """
-    shop.database.run(filler % 999)
-    assert ids(shop.panel("tasks", "Newest tasks", search="needle")) == {"needle"}
-    shop.database.run("UPDATE celerytrail.tasks SET task_id = 'straw' WHERE task_id = 'hay 1'")
-    shop.database.run((filler % 1).replace("'hay ' || i", "'one more'"))
-    shop.database.run("UPDATE celerytrail.tasks SET task_id = 'n' WHERE task_id = 'needle'")
+HAY = """
+    INSERT INTO celerytrail.tasks (namespace, service, environment, task_id, state, inferred,
+        state_day, state_key, attempts, updated_at)
+    SELECT 'acme', 'shop', 'test', 'hay ' || i, 'succeeded', false, current_date, '', 1, now()
+    FROM generate_series(%s, %s) i
+"""
+
+
+def test_names_are_searched_in_the_newest_thousand(shop: RecordedShop) -> None:
+    shop.ran("needle", at=AT - timedelta(hours=1), task_name="shop.needle_work")
+    shop.database.run(HAY % (1, 999))
+    assert ids(shop.panel("tasks", "Newest tasks", search="e_work")) == {"needle"}
+    shop.database.run(HAY % (1000, 1000))
+    assert ids(shop.panel("tasks", "Newest tasks", search="e_work")) == set()
+
+
+def test_arguments_are_searched_in_the_whole_time_range(shop: RecordedShop) -> None:
+    shop.ran("sharp", at=AT - timedelta(hours=1), payloads={"args": '["Needle"]'})
+    shop.ran("elsewhere", deployment=ELSEWHERE, payloads={"args": '["needle"]'})
+    shop.ran("out of range", at=AT - timedelta(days=3), payloads={"args": '["needle"]'})
+    shop.database.run(HAY % (1, 1200))
+
+    def found(**values: Any) -> set[str]:
+        return ids(shop.panel("tasks", "Newest tasks", search="needle", **values))
+
+    assert found() == {"sharp", "elsewhere"}
+    assert found(service=SHOP.service) == {"sharp"}
+    assert found(state=["failed"]) == set()
+
+
+def test_an_erased_argument_is_not_found(shop: RecordedShop) -> None:
+    shop.ran("erased", payloads={"args": '["needle"]'})
+    shop.database.run("SET ROLE celerytrail_owner; DELETE FROM celerytrail.payloads")
     assert ids(shop.panel("tasks", "Newest tasks", search="needle")) == set()
 
 
