@@ -74,7 +74,7 @@ def write_span_batch(connection: Connection, principal: Principal, rows: Sequenc
         _quarantine(connection, quarantined)
         return Written(0, known, equivocations, refused, tuple(refusals))
 
-    _copy(connection, ingest["copy_spans"], SPAN_COLUMNS, fresh)
+    copy_rows(connection, ingest["copy_spans"], SPAN_COLUMNS, fresh)
     abouts = {row[_ABOUT] for row in fresh if row[_ABOUT] is not None}
     streams = {
         "streams": list({row[_STREAM] for row in fresh} | abouts),
@@ -136,7 +136,7 @@ def write_payload_batch(
         refusals += ("rows of another deployment than that of the token",)
     if not mine:
         return Written(0, 0, 0, foreign, refusals)
-    _copy(connection, ingest["copy_payloads"], PAYLOAD_COLUMNS, mine)
+    copy_rows(connection, ingest["copy_payloads"], PAYLOAD_COLUMNS, mine)
     too_old, erased = _one(connection, ingest["take_out_refused_payloads"])
     if too_old:
         (holds,) = _one(connection, ingest["horizon_holds"])
@@ -164,15 +164,10 @@ def days_of(rows: Iterable[Row], columns: Sequence[Column]) -> set[date]:
     return {row[position] for row in rows if isinstance(row[position], date)}
 
 
-def _own(rows: Sequence[Row], principal: Principal, start: int) -> tuple[list[Row], int]:
-    deployment = principal.deployment
-    mine = [row for row in rows if row[start : start + 3] == deployment]
-    return mine, len(rows) - len(mine)
-
-
-def _copy(
+def copy_rows(
     connection: Connection, statement: bytes, columns: Sequence[Column], rows: Sequence[Row]
 ) -> None:
+    """Send rows in the order of ``columns`` through a COPY in binary format. Raises psycopg.Error."""
     position = [column.name for column in columns].index("day")
     # Json goes as the text that it is: psycopg's own dumper would encode it once more.
     sent_as = {"date": "int4", "json": "text"}
@@ -183,6 +178,12 @@ def _copy(
             day = row[position]
             number = _INFINITE[day] if isinstance(day, str) else day.toordinal() - _EPOCH
             copy.write_row((*row[:position], number, *row[position + 1 :]))
+
+
+def _own(rows: Sequence[Row], principal: Principal, start: int) -> tuple[list[Row], int]:
+    deployment = principal.deployment
+    mine = [row for row in rows if row[start : start + 3] == deployment]
+    return mine, len(rows) - len(mine)
 
 
 def _update_read_model(connection: Connection, rows: Sequence[Row], abouts: bool) -> None:

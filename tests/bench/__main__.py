@@ -10,18 +10,23 @@ import json
 import os
 import platform
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from tests.bench import (
     agent_cost,
+    chained_copy,
     dashboard_queries,
     end_to_end,
+    ledger_queries,
     shipper_cost,
     shipper_memory,
+    sink_receive,
     sink_transaction,
+    verification_speed,
 )
+from tests.bench.bench_server import servers
 from tests.processes import exit_on_sigterm
 
 
@@ -45,8 +50,18 @@ def main() -> None:
     shipper = shipper_cost.measure(max(2, rounds // 3))
     print("bench: the shipper's memory after an outage", file=sys.stderr)
     drained = shipper_memory.measure(50_000 if given.quick else 1_000_000)
+    print("bench: the sink, from a request to rows", file=sys.stderr)
+    receive = sink_receive.measure(rounds)
+    print("bench: COPY, with and without the chain", file=sys.stderr)
+    copies = [chained_copy.measure(which, rounds) for which in servers()]
     print("bench: the sink's transaction, with and without the chain", file=sys.stderr)
-    sink = [sink_transaction.measure(which, rounds) for which in sink_transaction.servers()]
+    sink = [sink_transaction.measure(which, rounds) for which in servers()]
+    print("bench: verification", file=sys.stderr)
+    blocks = 20 if given.quick else verification_speed.BLOCKS
+    verified = [verification_speed.measure(which, 3, blocks) for which in servers()]
+    print("bench: queries of five million events", file=sys.stderr)
+    tasks = 10_000 if given.quick else ledger_queries.TASKS
+    queries = ledger_queries.measure(servers()[0], tasks, 5 if given.quick else 30)
     print("bench: the queries of the dashboards", file=sys.stderr)
     dashboards = dashboard_queries.measure(5_000) if given.quick else dashboard_queries.measure()
     results: dict[str, Any] = {
@@ -56,11 +71,15 @@ def main() -> None:
         "end_to_end": end_to_end.as_json(ends),
         "shipper": shipper,
         "shipper_memory": asdict(drained),
+        "sink_receive": receive,
+        "chained_copy": copies,
         "sink": sink,
+        "verification": verified,
+        "ledger_queries": queries,
         "dashboards": dashboards,
     }
     if given.json:
-        print(json.dumps(results))
+        print(json.dumps(results, default=_plain))
         return
     print(f"measured {results['date']} on {results['machine']}\n")
     print(agent_cost.report(agent))
@@ -71,9 +90,23 @@ def main() -> None:
     print()
     print(shipper_memory.report(drained))
     print()
+    print(sink_receive.report(receive))
+    print()
+    print(chained_copy.report(copies))
+    print()
     print(sink_transaction.report(sink))
     print()
+    print(verification_speed.report(verified))
+    print()
+    print(ledger_queries.report(queries))
+    print()
     print(dashboard_queries.report(dashboards))
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 if __name__ == "__main__":
