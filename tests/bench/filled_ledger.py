@@ -287,7 +287,7 @@ class _Made:
         return tuple(map(values.get, _NAMES))
 
     def _payload(self, task_id: str, kind: str, body: bytes, at: datetime) -> Row:
-        salt = hashlib.sha256(task_id.encode() + kind.encode()).digest()
+        salt = hashlib.sha256(f"{task_id}/{kind}/{at.isoformat()}".encode()).digest()
         values = {
             "event_time": at, "day": at.date(), "namespace": self._deployment.namespace,
             "service": self._deployment.service, "environment": self._deployment.environment,

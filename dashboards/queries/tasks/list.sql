@@ -28,12 +28,12 @@ WITH chosen AS MATERIALIZED (
         FROM chosen c
         WHERE ${search:sqlstring} = ''
            OR strpos(lower(concat_ws(E'\n', c.task_name, c.exception_class)), lower(${search:sqlstring})) > 0
-           OR EXISTS (
-               SELECT
+           -- An aggregate and not EXISTS, which may be answered by reading every excerpt once.
+           OR (
+               SELECT max(strpos(s.excerpt, lower(${search:sqlstring}))) > 0
                FROM celerytrail_views.searchable s
                WHERE s.task_id = c.task_id
                  AND s.namespace = c.namespace AND s.service = c.service AND s.environment = c.environment
-                 AND strpos(s.excerpt, lower(${search:sqlstring})) > 0
            )
     )
     UNION

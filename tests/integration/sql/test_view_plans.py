@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+
+from celerytrail.dashboards.grafana_sql.macros import expand
+from celerytrail.dashboards.grafana_sql.templating import definitions_of
+from celerytrail.dashboards.grafana_sql.variables import substitute
+from tests.grafana.data_source import dashboard, defaults, panel
 
 if TYPE_CHECKING:
     from tests.databases import MigratedDatabase
@@ -15,14 +21,23 @@ pytest_plugins = ["tests.databases"]
 TASKS = """
 INSERT INTO celerytrail.tasks (
     namespace, service, environment, task_id, state, inferred, state_day, state_key, attempts,
-    finished_at, updated_at, args_commitment, message_day
+    finished_at, updated_at, args_commitment, message_day, task_name, queue, worker, root_id
 )
 SELECT
     'acme', 'shop', 'test', 'task-' || i, (ARRAY['succeeded', 'failed', 'started', 'purged'])[1 + i % 4],
     false, current_date, int8send(i), 1, clock_timestamp() - i * interval '4 seconds',
-    clock_timestamp() - i * interval '4 seconds', sha256(int8send(i)), current_date
+    clock_timestamp() - i * interval '4 seconds', sha256(int8send(i)), current_date,
+    'shop.task_' || i % 50, 'queue-' || i % 7, 'celery@worker-' || i % 11, 'task-' || i
 FROM generate_series(1, 20000) AS i;
-ANALYZE celerytrail.tasks;
+INSERT INTO celerytrail.searchable
+SELECT
+    m.event_time, t.state_day, t.namespace, t.service, t.environment, t.task_id, 'args', t.args_commitment,
+    '["ord-' || t.task_id || '", "a text that all have"]'
+FROM celerytrail.tasks t
+-- A tenth is of the last day, the rest of three days before that, six, nine ...
+CROSS JOIN LATERAL (SELECT t.updated_at - get_byte(t.state_key, 7) % 10 * interval '3 days') AS m (event_time)
+ORDER BY m.event_time;
+ANALYZE celerytrail.tasks, celerytrail.searchable;
 """
 
 
@@ -78,3 +93,71 @@ def test_columns_that_are_not_selected_cost_nothing(filled: MigratedDatabase) ->
     for view in ("actions", "task_actions"):
         assert "reasons" not in plan(filled, f"SELECT actor, verb FROM celerytrail_views.{view}")
         assert "reasons" in plan(filled, f"SELECT reason FROM celerytrail_views.{view}")
+
+
+def asked(uid: str, title: str, hours: float = 1, **values: str | list[str]) -> str:
+    """The panel's query as Grafana sends it for the last hours."""
+    opened = dashboard(uid)
+    text = panel(opened, title)["targets"][0]["rawSql"]
+    until = datetime.now(timezone.utc)
+    return expand(
+        substitute(text, {**defaults(opened), **values}, definitions=definitions_of(opened)),
+        time_from=until - timedelta(hours=hours),
+        time_to=until,
+        interval_ms=60_000,
+    )
+
+
+def removed(shown: str) -> int:
+    """How many rows were read for nothing, at most by one part of the plan."""
+    return max([0, *(int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", shown))])
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"service": "shop"},
+        {"service": "nothing"},
+        {"task": "shop.task_3"},
+        {"task": ["shop.task_3", "shop.task_4"]},
+        {"queue": "queue-3"},
+        {"worker": "celery@worker-3"},
+        {"state": "failed"},
+        {"state": ["failed", "lost"]},
+        {"task": "shop.task_3", "state": "failed", "queue": "queue-3"},
+        {"search": "task-77"},
+        {"search": "ord-task-777"},
+        {"search": "text that all have"},
+        {"search": "text that all have", "queue": "queue-3"},
+    ],
+    ids=lambda chosen: "+".join(f"{name}={value}" for name, value in chosen.items()) or "all",
+)
+def test_no_filter_of_the_list_reads_every_task(
+    filled: MigratedDatabase, chosen: dict[str, str | list[str]]
+) -> None:
+    shown = plan(filled, asked("celerytrail-tasks", "Newest tasks", **chosen))
+    assert "Seq Scan on tasks" not in shown
+    assert "Seq Scan on searchable" not in shown
+    # Nine hundred tasks are of the last hour; of the day before it two thousand excerpts are looked at.
+    assert removed(shown) <= (3000 if "search" in chosen else 900)
+
+
+@pytest.mark.parametrize(
+    ("uid", "title"),
+    [
+        ("celerytrail-task", "Runs"),
+        ("celerytrail-task", "What it is"),
+        ("celerytrail-task", "Waits and runs"),
+        ("celerytrail-task", "Arguments, exception, result"),
+        ("celerytrail-workflow", "Members"),
+        ("celerytrail-workflow", "What it is"),
+        ("celerytrail-workflow", "Waterfall"),
+    ],
+)
+def test_one_task_or_workflow_is_reached_by_its_id(
+    filled: MigratedDatabase, uid: str, title: str
+) -> None:
+    shown = plan(filled, asked(uid, title, 24, task_id="task-77", workflow_id="task-77"))
+    assert "Seq Scan on tasks" not in shown
+    assert removed(shown) <= 50
