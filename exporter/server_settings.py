@@ -35,8 +35,10 @@ def dsn_setting(environ: Mapping[str, str], name: str = "CELERYTRAIL_DSN") -> st
     return text
 
 
-def integer_setting(environ: Mapping[str, str], name: str, default: int, highest: int) -> int:
-    """Return a whole number from 1 to ``highest``. Raises SettingError for anything else."""
+def integer_setting(
+    environ: Mapping[str, str], name: str, default: int, highest: int, *, lowest: int = 1
+) -> int:
+    """Return a whole number from ``lowest`` to ``highest``. Raises SettingError for anything else."""
     text = environ.get(name)
     if not text:
         return default
@@ -44,8 +46,8 @@ def integer_setting(environ: Mapping[str, str], name: str, default: int, highest
         value = int(text)
     except ValueError:
         raise SettingError(f"{name} has to be a whole number, not {text!r}") from None
-    if not 1 <= value <= highest:
-        raise SettingError(f"{name} has to be from 1 to {highest}, not {value}")
+    if not lowest <= value <= highest:
+        raise SettingError(f"{name} has to be from {lowest} to {highest}, not {value}")
     return value
 
 

@@ -18,6 +18,8 @@ from celerytrail.exporter.sink.verification import VerificationConfig
 
 DEFAULT_BIND = "127.0.0.1:4318"
 MIB = 1024 * 1024
+HIGHEST_CHAIN = 63
+"""The last chain that ``celerytrail.choose_chain()`` accepts."""
 
 
 class ConfigError(SinkError):
@@ -31,7 +33,8 @@ class SinkConfig:
     ``dsn`` is a libpq connection string of the role celerytrail_sink; it is left out of repr.
     ``threads`` handle requests; ``max_requests`` of them may be OTLP requests at a time, so that
     refusals and health checks always find one. ``max_bytes_in_flight`` counts inflated bodies.
-    ``verification`` is None where the sink runs none.
+    ``verification`` is None where the sink runs none. ``chains`` are shared out among the
+    connections; None leaves the choice to the principal.
     """
 
     dsn: str = field(repr=False)
@@ -42,6 +45,7 @@ class SinkConfig:
     max_bytes_in_flight: int = 48 * MIB
     body_bounds: BodyBounds = field(default_factory=BodyBounds)
     connections: int = 4
+    chains: range | None = None
     database_timeout_seconds: float = 5.0
     start_timeout_seconds: float = 10.0
     graceful_seconds: int = 25
@@ -83,6 +87,7 @@ class SinkConfig:
             ),
             body_bounds=bounds,
             connections=integer_setting(environ, "CELERYTRAIL_SINK_CONNECTIONS", 4, 100),
+            chains=_chains(environ),
             database_timeout_seconds=float(
                 integer_setting(environ, "CELERYTRAIL_SINK_DATABASE_SECONDS", 5, 120)
             ),
@@ -94,3 +99,17 @@ class SinkConfig:
             log_level=level_setting(environ, "CELERYTRAIL_SINK_LOG_LEVEL"),
             verification=VerificationConfig.from_env(environ),
         )
+
+
+def _chains(environ: Mapping[str, str]) -> range | None:
+    """Return the chains that the connections write to, None where no variable names any."""
+    if not (environ.get("CELERYTRAIL_SINK_CHAIN") or environ.get("CELERYTRAIL_SINK_CHAINS")):
+        return None
+    first = integer_setting(environ, "CELERYTRAIL_SINK_CHAIN", 0, HIGHEST_CHAIN, lowest=0)
+    count = integer_setting(environ, "CELERYTRAIL_SINK_CHAINS", 1, HIGHEST_CHAIN + 1)
+    if first + count - 1 > HIGHEST_CHAIN:
+        raise SettingError(
+            f"CELERYTRAIL_SINK_CHAIN {first} with CELERYTRAIL_SINK_CHAINS {count} goes beyond chain"
+            f" {HIGHEST_CHAIN}: lower one of them"
+        )
+    return range(first, first + count)

@@ -22,6 +22,7 @@ from celerytrail.exporter.sink.batch import (
 )
 from celerytrail.exporter.sink.database_faults import Fault, fault_of, translated
 from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable, SinkError
+from celerytrail.exporter.sink.shared_chains import SharedChains
 from celerytrail.exporter.sink.written import Principal, Written
 from celerytrail.sql.connection import TCP_BOUNDS, parse_dsn
 from celerytrail.sql.errors import DatabaseUnreachable, SqlError
@@ -48,14 +49,17 @@ class Ledger:
         min_size: int = 1,
         max_size: int = 4,
         timeout_seconds: float = 5.0,
+        chains: Sequence[int] | None = None,
     ) -> None:
         """Prepare a pool that connects in the background after ``open``.
 
         ``timeout_seconds`` bounds each wait: for a connection, for a lock, and twice that for a
-        statement and for a network that swallows packets. Raises LedgerUnavailable for a DSN that
-        is none.
+        statement and for a network that swallows packets. ``chains`` are shared out among the
+        connections; without them the principal says which chain its rows go to. Raises
+        LedgerUnavailable for a DSN that is none.
         """
         self._timeout_seconds = timeout_seconds
+        self._chains = None if chains is None else SharedChains(chains)
         self._days: set[date] = set()
         milliseconds = max(1, int(timeout_seconds * 1000))
         try:
@@ -184,7 +188,8 @@ class Ledger:
     ) -> Written:
         def write(connection: Connection) -> Written:
             _commit_durably(connection)
-            return write_batch(connection, _authenticate(connection, token_hash), rows)
+            chain = None if self._chains is None else self._chains.of(connection)
+            return write_batch(connection, _authenticate(connection, token_hash, chain), rows)
 
         days = days_of(rows, columns)
         try:
@@ -296,9 +301,10 @@ def _length(value: object) -> str:
     return f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
 
 
-def _authenticate(connection: Connection, token_hash: bytes) -> Principal:
+def _authenticate(connection: Connection, token_hash: bytes, chain: int | None = None) -> Principal:
+    name = "authenticate" if chain is None else "authenticate_on_chain"
     row = connection.execute(
-        queries("ingest")["authenticate"], {"token_hash": token_hash}
+        queries("ingest")[name], {"token_hash": token_hash, "chain": chain}
     ).fetchone()
     assert row is not None  # the function raises for a token that it does not know
     return Principal(*row)

@@ -59,6 +59,7 @@ def open_ledger(config: SinkConfig) -> Ledger:
     ledger = Ledger(
         config.dsn,
         max_size=config.connections,
+        chains=config.chains,
         timeout_seconds=config.database_timeout_seconds,
     )
     ledger.open()

@@ -108,7 +108,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'celery
 WHERE p.proname IN (
     'authenticate', 'require_principal', 'next_batch', 'require_deployment', 'seal_spans',
     'seal_actions', 'link_block', 'append_action', 'ensure_partitions', 'stored_digests',
-    'add_quarantine', 'refuse_erased'
+    'add_quarantine', 'refuse_erased', 'choose_chain'
 )
   AND (
       NOT p.prosecdef

@@ -68,6 +68,12 @@ CREATE TEMPORARY TABLE staged_payloads (
 SELECT principal_id, name, namespace, service, environment
 FROM celerytrail.authenticate(%(token_hash)s);
 
+-- name: authenticate_on_chain
+-- The same, and what the transaction writes goes to this chain.
+SELECT a.principal_id, a.name, a.namespace, a.service, a.environment
+FROM celerytrail.authenticate(%(token_hash)s) a
+CROSS JOIN celerytrail.choose_chain(%(chain)s);
+
 -- name: synchronous_commit
 SELECT current_setting('synchronous_commit');
 

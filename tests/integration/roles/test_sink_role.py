@@ -86,6 +86,8 @@ def test_batch_ids_cannot_be_squatted(ledger_database: LedgerDatabase) -> None:
             "SELECT setval('celerytrail.batch_seq', 300)",
             "ALTER SEQUENCE celerytrail.batch_seq RESTART 300",
             "SELECT setval('celerytrail.principal_now', 300)",
+            "SELECT setval('celerytrail.chain_now', 3)",
+            "SELECT nextval('celerytrail.chain_now')",
             "SELECT nextval('celerytrail.principal_now')",
         ):
             with pytest.raises(errors.InsufficientPrivilege):
