@@ -104,6 +104,14 @@ class Ledger:
         except SqlError as exc:
             raise LedgerRefused(str(exc)) from exc
 
+    def guards(self) -> list[str]:
+        """Return the catalog objects that are not as designed, each named; empty when all is well."""
+
+        def look(connection: Connection) -> list[str]:
+            return [str(row[0]) for row in connection.execute(queries("guards")["wrong"])]
+
+        return self._transaction(look)
+
     def authenticate_api_token(self, token_hash: bytes) -> ApiToken | None:
         """Return whom a token speaks for, given its SHA-256; None when it is not valid."""
         row = self._row("authenticate_api_token", {"token_hash": token_hash})

@@ -23,7 +23,7 @@ from celerytrail.action_api.identity.authenticate import Authenticator
 from celerytrail.action_api.intents.settings import IntentSettings
 from celerytrail.action_api.intents.sweep import Sweep
 from celerytrail.action_api.intents.unwritten import Unwritten
-from celerytrail.action_api.ledger import Ledger
+from celerytrail.action_api.ledger import Ledger, LedgerRefused
 from celerytrail.action_api.perform import Authorise, Bench, PerformedAction, perform
 from celerytrail.action_api.queues import queues
 from celerytrail.action_api.verbs.settings import VerbSettings
@@ -33,25 +33,31 @@ RETRY_SECONDS = 0.5
 
 
 def check_database(config: ActionApiConfig) -> None:
-    """Return when the database is reachable and has this version's schema.
+    """Return when the database is reachable, has this version's schema and all of its guards.
 
     An unreachable one is tried again for ``start_seconds``. Raises Unavailable after that, unless
-    ``wait_for_database``; LedgerRefused at once for a schema that does not fit.
+    ``wait_for_database``; LedgerRefused at once for a schema or guards that are wrong.
     """
     deadline = time.monotonic() + config.start_seconds
     ledger = _open_ledger(config)
     try:
         while True:
             try:
-                return ledger.ready()
+                ledger.ready()
+                wrong = ledger.guards()
+                break
             except Unavailable:
                 if config.wait_for_database:
-                    return None
+                    return
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(RETRY_SECONDS)
     finally:
         ledger.close()
+    if wrong:
+        raise LedgerRefused(
+            "guards of the ledger are not as designed, so nothing is done: " + ", ".join(wrong)
+        )
 
 
 def make_app(config: ActionApiConfig) -> Flask:

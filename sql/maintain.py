@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from celerytrail.sql.catalog import catalog_differences
 from celerytrail.sql.connection import TCP_BOUNDS, connect, parse_dsn
 from celerytrail.sql.erasure import Actor
 from celerytrail.sql.errors import DatabaseUnreachable
@@ -161,6 +162,7 @@ def _round(connection: _Connection, bounds: Bounds, report: Report, *, with_gaps
         steps.append(("retention", _retain))
     if with_gaps:
         steps.append(("hardening", _hardening_gaps))
+        steps.append(("guards", _altered_guards))
     worked = True
     for step, run in steps:
         try:
@@ -267,6 +269,11 @@ def _check_read_model(connection: _Connection, bounds: Bounds) -> Iterator[str]:
 def _hardening_gaps(connection: _Connection, bounds: Bounds) -> Iterator[str]:
     for (gap,) in _rows(connection, "hardening_gaps"):
         yield f"gap: {gap}"
+
+
+def _altered_guards(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    for difference in catalog_differences(connection):
+        yield f"not as designed: {difference}; see `celerytrail doctor`"
 
 
 def _rows(

@@ -91,6 +91,13 @@ def test_every_check_of_the_doctor_is_told_of() -> None:
     assert told == {check.__name__ for check in checks} | {"app", "settings"}
 
 
+def test_every_check_of_the_doctor_of_the_ledger_is_told_of() -> None:
+    from celerytrail.sql.doctor.examination import CHECKS
+
+    told = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/doctor.md").read_text(), re.MULTILINE)
+    assert told == [row.name for row in CHECKS]
+
+
 def test_every_subcommand_is_told_of() -> None:
     said = "\n".join(document.read_text() for document in DOCUMENTS)
     for point in entry_points(group="celerytrail.commands"):

@@ -177,6 +177,13 @@ def test_once_says_when_there_was_nothing_to_do(ledger_database: LedgerDatabase)
     assert (result.exit_code, result.output) == (0, "nothing to do\n")
 
 
+def test_guards_that_were_changed_are_named_at_the_start(ledger_database: LedgerDatabase) -> None:
+    assert not any("not as designed" in message for message in a_round(ledger_database))
+    ledger_database.run("ALTER TABLE celerytrail.blocks DISABLE TRIGGER link")
+    named = "not as designed: changed trigger link on celerytrail.blocks"
+    assert any(message.startswith(named) for message in a_round(ledger_database))
+
+
 def test_a_database_without_the_schema_is_refused(
     postgres: EmbeddedPostgres, database: str
 ) -> None:
