@@ -117,6 +117,12 @@ class RealCollector:
         assert server.exit_code == -signal.SIGKILL
 
     @property
+    def pid(self) -> int:
+        """Return the pid of its process."""
+        assert self._server is not None
+        return self._server.pid
+
+    @property
     def running(self) -> bool:
         return self._server is not None and self._server.running
 
