@@ -99,4 +99,18 @@ ALERT_RULES: tuple[AlertRule, ...] = (
             "in order, what the dashboards show may not be what happened."
         ),
     ),
+    AlertRule(
+        uid="celerytrail-checkpoints-silent",
+        title="Checkpoints are silent",
+        query="checkpoints_silent",
+        panel=("audit", "Checkpoint signed"),
+        dashboard="/d/celerytrail-audit?from=now-24h&to=now",
+        waits="1m",
+        severity="critical",
+        summary="Checkpoints of the ledger: {{ $labels.reason }}",
+        description=(
+            "Nobody outside keeps where the ledger's chains stand ({{ $labels.reason }}, {{ $values.A }} s). What "
+            "came since the last checkpoint could be cut off or written again without a trace."
+        ),
+    ),
 )

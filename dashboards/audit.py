@@ -62,6 +62,7 @@ def audit() -> Dashboard:
     for panel in (
         chain_verified(),
         unverified(),
+        checkpoint_signed(),
         stream_counts(),
         action_counts(),
         action_list(),
@@ -108,6 +109,24 @@ def unverified() -> stat_panel.Panel:
     )
 
 
+def checkpoint_signed() -> stat_panel.Panel:
+    """Return how long ago somebody outside was told where the chains stand."""
+    return stat(
+        "Checkpoint signed",
+        QueryFile("audit", "checkpoint_signed"),
+        description=(
+            "Time since `celerytrail checkpoint` last signed where the chains stand; REFUSED when the ledger does not "
+            "continue what was signed. Bad from 2 min, worse from 10 min. What is signed is kept outside of this database."
+        ),
+        unit="s",
+        decimals=0,
+        no_value="Never signed",
+        thresholds=steps(BAD, (0, GOOD), (120, WARNING), (600, BAD)),
+        span=4,
+        mappings=[ValueMap({"-1": ValueMappingResult(text="REFUSED", color=BAD, index=0)})],
+    )
+
+
 def stream_counts() -> stat_panel.Panel:
     """Return how the capturing processes stand, and what is missing of them."""
     return stat(
@@ -120,7 +139,7 @@ def stream_counts() -> stat_panel.Panel:
         unit="locale",
         no_value="0",
         thresholds=plain(),
-        span=10,
+        span=8,
         columns=[
             Column("live", "live", 0, unit="locale", steps=steps(GOOD)),
             Column("ended", "ended", 0, unit="locale", steps=steps(NEUTRAL)),
@@ -142,7 +161,7 @@ def action_counts() -> stat_panel.Panel:
         unit="locale",
         no_value="0",
         thresholds=plain(),
-        span=6,
+        span=4,
         columns=[
             Column("begun", "begun", 0, unit="locale", steps=plain()),
             Column("refused", "refused", 0, unit="locale", steps=steps(GOOD, (1, WARNING))),

@@ -11,6 +11,7 @@ import fcntl
 import io
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ TAIL_BYTES = 2**16
 
 REPEATED_BYTES = 2**22
 """How far back a note is looked for that may be in the file already."""
+
+LOCK_SECONDS = 10.0
+"""How long another process may be writing the file: that takes one round."""
 
 NOTE_SUFFIX = ".note"
 
@@ -79,14 +83,14 @@ def read_file(path: Path, offset: int = 0) -> Contents:
 
 @contextmanager
 def opened(path: Path, *, begin: bool) -> Iterator[CheckpointFile]:
-    """Open a checkpoint file for its one writer; others who would write wait until it is closed.
+    """Open a checkpoint file for its one writer; others who would write wait a little until it is closed.
 
     ``begin`` makes a file that is not there. Raises FileUnusable.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if begin else 0)
     try:
         with os.fdopen(os.open(path, flags, 0o644), "rb+", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(path, file)
             yield CheckpointFile(path, file)
     except FileNotFoundError as error:
         raise FileUnusable(
@@ -95,6 +99,20 @@ def opened(path: Path, *, begin: bool) -> Iterator[CheckpointFile]:
         ) from error
     except OSError as error:
         raise FileUnusable(f"cannot write the checkpoint file {path}: {error.strerror}") from error
+
+
+def _lock(path: Path, file: IO[bytes]) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise FileUnusable(
+                    f"another process is writing the checkpoint file {path}: one signs at a time"
+                ) from error
+            time.sleep(0.05)
 
 
 class CheckpointFile:

@@ -74,6 +74,12 @@ class Compared:
             for change in notes.changes
         ]
         lines += [line for epoch in notes.epochs for line in _epoch_lines(epoch)]
+        unexplained = {one.epoch for one in notes.checkpoints} - {one.epoch for one in notes.epochs}
+        lines += [
+            f"epoch    {number}: none of these notes says how it began"
+            for number in sorted(unexplained)
+            if number > 1
+        ]
         if notes.cosigned is not None and self.evidence.witness is not None:
             name = self.evidence.witness.key_id
             newest = self.evidence.newest
@@ -169,14 +175,14 @@ def demanded(notes: Believed) -> list[Head]:
     A checkpoint speaks for its chain up to its head, unless a later epoch kept less.
     """
     heads: set[tuple[int, int, bytes]] = set()
-    limits = {
-        epoch.epoch: {change.chain: change.kept.n for change in epoch.chains}
+    limits = [
+        (epoch.epoch, {change.chain: change.kept.n for change in epoch.chains})
         for epoch in notes.epochs
-    }
+    ]
 
     def add(epoch: int, found: Iterable[Head]) -> None:
         for head in found:
-            most = (kept.get(head.chain, 0) for number, kept in limits.items() if number > epoch)
+            most = (kept.get(head.chain, 0) for number, kept in limits if number > epoch)
             if head.n <= min(most, default=head.n):
                 heads.add((head.chain, head.n, head.hash))
 

@@ -11,6 +11,7 @@ import base64
 import binascii
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -38,8 +39,7 @@ class VerifierKey:
     @property
     def key_hash(self) -> bytes:
         """Return the four bytes by which a signature line names the key."""
-        hashed = sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()
-        return hashed[:KEY_HASH_BYTES]
+        return _key_hash(self.name, self.public)
 
     @property
     def key_id(self) -> str:
@@ -58,11 +58,9 @@ class VerifierKey:
         line = self._line(note)
         if line is None:
             return False
-        ed25519, invalid = _ed25519()
+        key, invalid = _loaded(self.public)
         try:
-            ed25519.Ed25519PublicKey.from_public_bytes(self.public).verify(
-                line.signature, note.text.encode()
-            )
+            key.verify(line.signature, note.text.encode())
         except (invalid, ValueError):
             return False
         return True
@@ -144,6 +142,18 @@ def _parts(text: str, kind: str) -> tuple[str, str, bytes]:
     if not is_key_name(name) or len(decoded) != 1 + KEY_BYTES or decoded[:1] != ED25519:
         raise KeyUnusable(f"a {kind} key is <name>+<hash>+<base64>, of an Ed25519 key")
     return name, key_hash, decoded[1:]
+
+
+# A file has a note every few seconds for years, all by the same few keys.
+@lru_cache(maxsize=256)
+def _key_hash(name: str, public: bytes) -> bytes:
+    return sha256(name.encode() + b"\n" + ED25519 + public).digest()[:KEY_HASH_BYTES]
+
+
+@lru_cache(maxsize=256)
+def _loaded(public: bytes) -> tuple[Any, type[Exception]]:
+    ed25519, invalid = _ed25519()
+    return ed25519.Ed25519PublicKey.from_public_bytes(public), invalid
 
 
 def _ed25519() -> tuple[Any, type[Exception]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, replace
 
 from celerytrail.sql.checkpoint.errors import NotANote
@@ -18,6 +19,7 @@ MAX_SIGNATURES = 16
 KEY_HASH_BYTES = 4
 
 _DASH = "— "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def parse(data: bytes) -> SignedNote:
         whole = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotANote("a note is UTF-8 text") from error
-    if any(ord(character) < 0x20 and character != "\n" for character in whole):
+    if _CONTROL.search(whole):
         raise NotANote("a note has no control characters")
     text, empty, signed = whole.rpartition("\n\n")
     if not empty or not text or not signed.endswith("\n"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from celerytrail.sql.checkpoint.checkpoint_file import Contents, Entry
@@ -71,6 +72,15 @@ def believed(
                 found[text] = entry
     entries = list(found.values())
     checkpoints = [entry.statement for entry in entries if isinstance(entry.statement, Checkpoint)]
+    epochs = sorted(
+        (entry.statement for entry in entries if isinstance(entry.statement, NewEpoch)),
+        key=lambda epoch: (epoch.epoch, epoch.time),
+    )
+    faults += [
+        f"epoch {after.epoch} was begun twice, at {before.time.isoformat()} and {after.time.isoformat()}"
+        for before, after in pairwise(epochs)
+        if before.epoch == after.epoch
+    ]
     cosigned = None
     if witness is not None:
         cosigned = tuple(
@@ -80,12 +90,7 @@ def believed(
         )
     return Believed(
         tuple(checkpoints),
-        tuple(
-            sorted(
-                (entry.statement for entry in entries if isinstance(entry.statement, NewEpoch)),
-                key=lambda epoch: (epoch.epoch, epoch.time),
-            )
-        ),
+        tuple(epochs),
         tuple(entry.statement for entry in entries if isinstance(entry.statement, KeyChange)),
         cosigned,
         tuple(faults),

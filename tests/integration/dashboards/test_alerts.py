@@ -30,6 +30,7 @@ FAILED = "celerytrail-root-group-failed"
 NEVER_RAN = "celerytrail-body-never-ran"
 MISSING = "celerytrail-events-missing"
 CHAIN = "celerytrail-chain-not-verified"
+CHECKPOINTS = "celerytrail-checkpoints-silent"
 
 
 def firing(uid: str, shapes: Shapes) -> dict[str, Alert]:
@@ -322,8 +323,38 @@ def test_a_verifier_that_stopped_is_an_alert(own_shapes: Shapes) -> None:
         assert chain_reasons(own_shapes) == reasons
 
 
+def checkpoint_reasons(database: MigratedDatabase) -> dict[str, float]:
+    found = evaluate(provisioned_rule(CHECKPOINTS), DataSource(database.dsn("grafana")))
+    return {alert.labels["reason"]: alert.value for alert in found}
+
+
+def test_a_checkpointer_that_is_silent_or_refuses_is_an_alert(migrated: MigratedDatabase) -> None:
+    append = "SELECT celerytrail.append_action(gen_random_uuid(), 'done', 'retry', 'ann', 'user')"
+    with migrated.connect("actions") as actions:
+        actions.execute(append)
+    assert set(checkpoint_reasons(migrated)) == {"never signed"}
+    with migrated.connect("checkpointer") as checkpointer:
+        checkpointer.execute(
+            "SELECT celerytrail.record_checkpoint(now(), 1, 'k', '[]', 'a note', '{}', NULL)"
+        )
+        assert checkpoint_reasons(migrated) == {}
+        for seconds, reasons in ((110, set()), (130, {"silent"})):
+            migrated.rows(
+                "UPDATE celerytrail.checkpoints SET recorded_at = now() - make_interval(secs => %s)"
+                " RETURNING 1",
+                seconds,
+            )
+            assert set(checkpoint_reasons(migrated)) == reasons
+        checkpointer.execute(
+            "SELECT celerytrail.record_checkpoint(NULL, 1, 'k', NULL, NULL, NULL, 'REFUSED: a cut')"
+        )
+    found = checkpoint_reasons(migrated)
+    assert set(found) == {"refused", "silent"}
+    assert found["silent"] >= 130
+
+
 def test_an_empty_ledger_is_quiet(migrated: MigratedDatabase) -> None:
-    for uid in (FAILED, NEVER_RAN, MISSING, CHAIN):
+    for uid in (FAILED, NEVER_RAN, MISSING, CHAIN, CHECKPOINTS):
         assert evaluate(provisioned_rule(uid), DataSource(migrated.dsn("grafana"))) == []
 
 

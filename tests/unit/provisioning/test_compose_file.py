@@ -25,6 +25,7 @@ OURS = {
     "sink",
     "maintain",
     "verify",
+    "checkpoint",
     "action-api",
     "worker",
     "beat",
@@ -108,7 +109,16 @@ def test_who_shares_a_network_with_whom() -> None:
         for network in load()["networks"]
     }
     assert members == {
-        "ledger": {"postgres", "migrate", "token", "sink", "maintain", "verify", "action-api"},
+        "ledger": {
+            "postgres",
+            "migrate",
+            "token",
+            "sink",
+            "maintain",
+            "verify",
+            "checkpoint",
+            "action-api",
+        },
         "reading": {"postgres", "grafana"},
         "ingest": {"sink", "otel-collector"},
         "agents": {"otel-collector", "worker", "beat", "publisher"},
@@ -132,6 +142,7 @@ def test_a_secret_is_seen_by_the_one_who_needs_it() -> None:
         "sink-secrets": {"sink"},
         "maintainer-secrets": {"maintain"},
         "verifier-secrets": {"verify"},
+        "checkpointer-secrets": {"checkpoint"},
         "actions-secrets": {"action-api"},
         "grafana-secrets": {"grafana"},
         "collector-secrets": {"otel-collector"},

@@ -73,7 +73,9 @@ checkpoints = st.builds(
 
 def worked_example() -> tuple[str, str, str]:
     """The public keys of ledger and witness, and the note, as the document prints them."""
-    found = re.findall(r"^```\w*\n(.*?)^```$", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"^```\w*\n(.*?)^```$", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     (keys,) = [one for one in found if one.startswith("ledger.example+")]
     (note,) = [one for one in found if one.startswith("celerytrail/checkpoint/v1\nledger 1111")]
     ledger, witness = keys.split()
