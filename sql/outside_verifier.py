@@ -10,6 +10,7 @@ import atexit
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from multiprocessing import get_context
 
@@ -28,7 +29,15 @@ from celerytrail.sql.outside_window import (
     verify_window,
 )
 from celerytrail.sql.snapshot import Connection, hidden_rows, snapshot
-from celerytrail.sql.verification import Bad, DroppedDay, Fault, Progress, Reading, in_order
+from celerytrail.sql.verification import (
+    Bad,
+    CannotVerify,
+    DroppedDay,
+    Fault,
+    Progress,
+    Reading,
+    in_order,
+)
 
 WINDOW_ROWS = 32_768
 WINDOW_BLOCKS = 1_024
@@ -168,22 +177,31 @@ def _read(
     exported = next(fields[0] or b"" for fields in copy_rows(connection, "outside_export"))
     # Not forked: a connection must never be shared between processes.
     with ProcessPoolExecutor(
-        jobs, get_context("spawn"), _open_worker, (dsn, exported.decode())
+        jobs, get_context("spawn"), _prepare_worker, (dsn, exported.decode())
     ) as workers:
-        yield from workers.map(_work, windows)
+        try:
+            yield from workers.map(_work, windows)
+        except BrokenProcessPool as error:
+            raise CannotVerify(
+                "a process that read the ledger was killed, maybe for want of memory: try again,"
+                " with fewer --jobs"
+            ) from error
 
 
+_snapshot_of_worker: list[tuple[str, str]] = []
 _worker: list[Connection] = []
 _until_exit = ExitStack()
 
 
-def _open_worker(dsn: str, exported: str) -> None:
-    # The connection lives as long as its process.
-    atexit.register(_until_exit.close)
-    _worker.append(_until_exit.enter_context(snapshot(dsn, exported)))
+def _prepare_worker(dsn: str, exported: str) -> None:
+    _snapshot_of_worker.append((dsn, exported))
 
 
 def _work(window: Window) -> WindowReading:
+    if not _worker:
+        # Here, so that a failure is the error of a window. It lives as long as its process.
+        atexit.register(_until_exit.close)
+        _worker.append(_until_exit.enter_context(snapshot(*_snapshot_of_worker[0])))
     return verify_window(_worker[0], window)
 
 

@@ -8,6 +8,7 @@ LOCK TABLE celerytrail.spans, celerytrail.leaf_groups IN ACCESS SHARE MODE;
 -- Compiling these statements takes longer than it saves, and by far so on a small ledger.
 SET LOCAL search_path = pg_catalog;
 SET LOCAL row_security = off;
+SET LOCAL standard_conforming_strings = on;
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL work_mem = '64MB';

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.sink.errors import LedgerUnavailable
@@ -21,8 +22,10 @@ from celerytrail.sql.head_file import Heads
 from celerytrail.sql.read_model_check import check_read_model
 from celerytrail.sql.verification import Bad, Verdict
 from celerytrail.sql.verify import verify_ledger
-from tests.databases import MigratedDatabase
 from tests.span_rows import NOON, Row, task_rows
+
+if TYPE_CHECKING:
+    from tests.databases import MigratedDatabase
 
 _AGAIN_SECONDS = 0.2
 _LARGEST_BATCH = 200
@@ -94,7 +97,7 @@ class LedgerSoak:
                 self._kill_while([*writers], verifier)
             finally:
                 self._done.set()
-            for work in (*writers, verifier):
+            for work in (verifier, *writers):
                 work.result()
         self._judge()
         return self.outcome

@@ -75,6 +75,11 @@ FORBIDDEN = [
     "CREATE TRIGGER t BEFORE INSERT ON celerytrail.spans EXECUTE FUNCTION celerytrail.forbid()",
     "GRANT ALL ON celerytrail.spans TO celerytrail_sink",
 ]
+HONEST = (
+    "client_encoding must be UTF8",
+    # The body of the seal cannot be read in a session where a backslash in a literal escapes.
+    'invalid byte sequence for encoding "UTF8": 0x00',
+)
 REFUSED = (errors.InsufficientPrivilege, errors.WrongObjectType)
 
 
@@ -103,6 +108,6 @@ def test_a_setting_opens_nothing(ledger_database: LedgerDatabase, setting: str) 
         try:
             insert_row(sink, span(task_name="shop.pay"))
         except psycopg.Error as error:
-            assert "client_encoding" in str(error) or "read-only" in str(error), error  # noqa: PT017
+            assert any(reason in str(error) for reason in HONEST), error  # noqa: PT017
     ledger_database.write_honest_batches(batches=1)
     ledger_database.assert_clean()
