@@ -137,7 +137,7 @@ def erase_command(
         if dry_run:
             _say_preview(connection, selection, as_json)
             return
-        if chosen:
+        if chosen and not yes:
             found = preview(connection, selection)
             _confirm(
                 f"Erase {found.payloads} payloads of {found.tasks} tasks, for good?",

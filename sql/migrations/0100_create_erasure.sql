@@ -119,7 +119,10 @@ $$;
 -- there are are called. One for a new table is all that an erasure needs to reach it.
 CREATE FUNCTION celerytrail.erase_from_payloads(tasks celerytrail.task_key[], kinds text[])
 RETURNS int8
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+-- By the index of each day, however small the day: reading all days for each batch is what costs.
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$
     WITH gone AS (
         DELETE FROM celerytrail.payloads p
         USING unnest($1) AS k

@@ -19,7 +19,10 @@ $$;
 
 CREATE FUNCTION celerytrail.forget_tasks(after timestamptz, at_most int4)
 RETURNS TABLE (examined int8, up_to timestamptz, removed jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- By the index of each day that is left, however small the day: reading all days for each batch is what costs.
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     retained_from timestamptz := (
@@ -145,6 +148,28 @@ BEGIN
     )
     SELECT count(*) INTO number FROM gone;
     removed := removed || jsonb_build_object('payloads_of_no_day', number);
+    -- Tables that later migrations make. No row of theirs goes with a table of the day.
+    IF to_regclass('celerytrail.failures') IS NOT NULL THEN
+        DELETE FROM celerytrail.failures f
+        WHERE f.ctid IN (
+            SELECT o.ctid
+            FROM celerytrail.failures o
+            WHERE o.event_time < retained_from
+              AND NOT EXISTS (
+                  SELECT
+                  FROM celerytrail.spans s
+                  WHERE s.event_id = o.event_id AND s.day IN ('-infinity', 'infinity')
+              )
+            LIMIT at_most
+            FOR UPDATE SKIP LOCKED
+        );
+        GET DIAGNOSTICS number = ROW_COUNT;
+        removed := removed || jsonb_build_object('failures', number);
+    END IF;
+    IF to_regprocedure('celerytrail.trim_searchable(int4)') IS NOT NULL THEN
+        EXECUTE 'SELECT celerytrail.trim_searchable($1)' INTO number USING at_most;
+        removed := removed || jsonb_build_object('excerpts', number);
+    END IF;
     -- What these marks keep out is older than the horizon, which keeps it out as well.
     DELETE FROM celerytrail.erased_tasks e
     WHERE e.ctid IN (
@@ -165,7 +190,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION celerytrail.forget_leftovers(int4) IS
-    'Removes groups without members, ends without a task, payloads of impossible clocks and marks of erasures, all before the horizon. Returns how many of each, 0 of all when there is no more.';
+    'Removes groups without members, ends without a task, payloads of impossible clocks, failures, searchable excerpts and marks of erasures, all before the horizon. Returns how many of each, 0 of all when there is no more.';
 
 CREATE FUNCTION celerytrail.unforgotten_days()
 RETURNS int8
