@@ -118,17 +118,18 @@ def tasks() -> table_panel.Panel:
         "Tasks that failed so",
         QueryFile("failures", "tasks"),
         [
-            Column("failed_at", "Failed", 160, unit=TIME),
-            Column("task_name", "Task", 170),
-            Column("task_id", "Id", 110, links=[to_task()]),
-            state_column(),
-            Column("failures", "Failures", 75, unit="none", steps=steps(NEUTRAL, (2, WARNING))),
-            Column("exception_class", "Exception", 150),
-            Column("message", "Message", 190),
-            Column("worker", "Worker", 120),
-            Column("workflow_id", "Workflow", 110, links=[to_workflow()]),
+            Column("failed_at", "Failed", 155, unit=TIME),
+            Column("task_name", "Task", 150),
+            Column("task_id", "Id", 105, links=[to_task()]),
+            state_column(width=90),
+            Column("failures", "Failures", 70, unit="none", steps=steps(NEUTRAL, (2, WARNING))),
+            Column("exception_class", "Exception", 140),
+            Column("message", "Message", 170),
+            Column("queue", "Queue", 80),
+            Column("worker", "Worker", 110),
+            Column("workflow_id", "Workflow", 105, links=[to_workflow()]),
             Column(
-                "retried_as", "Retried as", 110, links=[to_task("retried_as", "Open the retry")]
+                "retried_as", "Retried as", 105, links=[to_task("retried_as", "Open the retry")]
             ),
             *(key_column(name) for name in DEPLOYMENT),
             buttons_column([button() for button in TASK_BUTTONS], 240),

@@ -28,10 +28,7 @@ _STREAM, _SEQ, _STEP = _SPAN["stream_id"], _SPAN["seq"], _SPAN["step"]
 _ABOUT, _GROUP = _SPAN["about_stream_id"], _SPAN["group_id"]
 _ATTRIBUTES = _SPAN["attributes"]
 _TASK_MODEL = ("join_large", "tasks", "runs", "run_ends")
-_BY_ATTRIBUTE = (
-    ("chains", "celery.chain.length"),
-    ("failures", "celery.exception.fingerprint"),
-)
+_FINGERPRINT = "celery.exception.fingerprint"
 
 # A date travels as the int4 that its binary form is: Python has no infinite date.
 _EPOCH = date(2000, 1, 1).toordinal()
@@ -198,9 +195,8 @@ def _read_model_statements(rows: Sequence[Row], abouts: bool) -> Iterator[str]:
     if abouts:
         yield "abandoned_streams"
     yield from _TASK_MODEL
-    for name, attribute in _BY_ATTRIBUTE:
-        if any(attribute in row[_ATTRIBUTES] for row in rows):
-            yield name
+    if any(_FINGERPRINT in row[_ATTRIBUTES] for row in rows):
+        yield "failures"
     if any(row[_GROUP] is not None for row in rows):
         yield "groups"
     if not steps.isdisjoint({"worker_ready", "worker_stopping", "worker_heartbeat"}):

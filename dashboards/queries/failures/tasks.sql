@@ -19,6 +19,7 @@ SELECT
     n.failures,
     t.exception_class,
     trim(BOTH '"' FROM left(t.exception, 300)) AS message,
+    t.queue,
     t.worker,
     coalesce(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
     t.retried_as,
@@ -29,7 +30,7 @@ SELECT
 FROM newest n
 CROSS JOIN LATERAL (
     SELECT
-        v.task_name, v.task_id, v.state, v.exception_class, v.exception, v.worker, v.root_group_id, v.root_id,
+        v.task_name, v.task_id, v.state, v.exception_class, v.exception, v.queue, v.worker, v.root_group_id, v.root_id,
         v.retried_as, v.namespace, v.service, v.environment
     FROM celerytrail_views.tasks v
     WHERE v.task_id = n.task_id

@@ -116,7 +116,7 @@ def test_the_panels_show_what_is_in_the_database(reports: dict[str, Report]) -> 
     assert "there is no 'teapot'" in text("celerytrail-task", "Arguments, exception, result")
     assert "ann" in text("celerytrail-task", "Who did what to it")
     assert "shop.notify" in text("celerytrail-workflow", "Waterfall")
-    assert "shop.pay" in text("celerytrail-workflow", "Critical path")
+    assert "shop.notify" in text("celerytrail-workflow", "Critical path")
     assert FINGERPRINT in text("celerytrail-failures", "Kinds of failures")
     assert "there is no 'teapot'" in text("celerytrail-failures", "Tasks that failed so")
     assert "not_allowed" in text("celerytrail-audit", "Actions and refusals")

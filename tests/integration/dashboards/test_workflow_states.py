@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.databases"]
 
-JUST_NOW = 595.0
-"""Seconds after the beginning, which was ten minutes ago: nothing has to have followed yet."""
-
 
 @pytest.fixture
 def tasks(migrated: MigratedDatabase, ledger: Ledger) -> TimedTasks:
@@ -40,21 +37,27 @@ def state(tasks: TimedTasks, workflow_id: str) -> tuple[str, str]:
     return row["kind"], row["state"]
 
 
+def just_now(tasks: TimedTasks, *task_ids: str) -> None:
+    """Let tasks have ended at this moment, so that nothing has to have followed yet."""
+    tasks.shop.database.rows(
+        "UPDATE celerytrail.tasks SET finished_at = now(), updated_at = now() WHERE task_id = ANY (%s) RETURNING 1",
+        [*task_ids],
+    )
+
+
 def culprit(tasks: TimedTasks, workflow_id: str) -> str | None:
     found = workflow(tasks, workflow_id)["culprit_task_id"]
     return None if found is None else str(found)
 
 
-def links(
-    tasks: TimedTasks, known: int, length: int, *, first: str = "a", begin: float = 0, **more: Any
-) -> None:
+def links(tasks: TimedTasks, known: int, length: int, *, first: str = "a", **more: Any) -> None:
     """Record the first links of a chain, each a second long and sent by the one before."""
     for number in range(known):
         tasks.task(
             f"{first}{number}",
-            begin + number,
-            begin + number + 0.5,
-            begin + number + 1,
+            number,
+            number + 0.5,
+            number + 1,
             root_id=f"{first}0",
             parent_id=f"{first}{number - 1}" if number else None,
             chain_length=0 if number else length,
@@ -70,21 +73,21 @@ def test_a_chain_whose_next_link_was_never_sent_broke_off(tasks: TimedTasks) -> 
 
 
 @pytest.mark.parametrize(
-    ("known", "begin", "expected"),
+    ("known", "at_first", "later"),
     [
-        (1, 0, "broken off"),
-        (3, 0, "broken off"),
-        (4, 0, "succeeded"),
-        # The next link is on its way.
-        (1, JUST_NOW, "running"),
-        (3, JUST_NOW - 3, "running"),
+        # The next link may be on its way.
+        (1, "running", "broken off"),
+        (3, "running", "broken off"),
+        (4, "succeeded", "succeeded"),
     ],
 )
 def test_a_chain_of_four_is_done_with_four(
-    tasks: TimedTasks, known: int, begin: float, expected: str
+    tasks: TimedTasks, known: int, at_first: str, later: str
 ) -> None:
-    links(tasks, known, 4, begin=begin)
-    assert state(tasks, "a0") == ("chain", expected)
+    links(tasks, known, 4)
+    assert state(tasks, "a0") == ("chain", later)
+    just_now(tasks, f"a{known - 1}")
+    assert state(tasks, "a0") == ("chain", at_first)
 
 
 def test_links_that_send_more_than_the_next_do_not_break_it_off(tasks: TimedTasks) -> None:
@@ -131,10 +134,11 @@ CHORD = {"group_id": "g", "root_group_id": "g", "chord_body_id": "body"}
 def test_a_chord_of_which_a_header_is_not_known_is_not_done(tasks: TimedTasks) -> None:
     tasks.group("g", kind="chord", size=3, chord_body_id="body")
     for number in range(2):
-        tasks.task(f"h{number}", JUST_NOW - 120, JUST_NOW - 110, JUST_NOW - 100, **CHORD)
+        tasks.task(f"h{number}", 0, 1, 2, **CHORD)
+    tasks.shop.database.run("UPDATE celerytrail.tasks SET updated_at = now()")
     assert state(tasks, "g") == ("chord", "running")
     tasks.shop.database.run(
-        "UPDATE celerytrail.tasks SET updated_at = updated_at - interval '10 minutes'"
+        "UPDATE celerytrail.tasks SET updated_at = now() - interval '10 minutes'"
     )
     row = workflow(tasks, "g")
     assert (row["state"], row["needs_attention"]) == ("body never ran", True)
@@ -165,9 +169,10 @@ def test_a_chord_in_a_chord_whose_inner_body_never_ran(tasks: TimedTasks) -> Non
     tasks.task("x1", 0, 1, 2, **inner)
     tasks.task("h0", 0, 1, 2, **CHORD)
     assert state(tasks, "g") == ("chord", "body never ran")
-    tasks.task("inner", JUST_NOW, JUST_NOW, JUST_NOW, parent_id="x1", **CHORD)
+    tasks.task("inner", 2, 3, 4, parent_id="x1", **CHORD)
+    just_now(tasks, "inner")
     assert state(tasks, "g") == ("chord", "running")
-    tasks.task("body", JUST_NOW, JUST_NOW, JUST_NOW, parent_id="inner", root_group_id="g")
+    tasks.task("body", 4, 5, 6, parent_id="inner", root_group_id="g")
     assert state(tasks, "g") == ("chord", "succeeded")
 
 
