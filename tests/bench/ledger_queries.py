@@ -3,7 +3,8 @@
 ``python -m tests.bench.ledger_queries [--tasks N] [--rounds N]`` fills a ledger with 1.25 million tasks of 30
 days (see filled_ledger.py) and asks, as the role celerytrail_grafana over TCP, the panels of the dashboards
 for the last hour, day and week, each time for another task, chord, queue or text. Percentiles are over
-all asked; connecting is not included.
+all asked; connecting is not included. "Server's CPU" is the CPU time of the process that answers, for machines
+that are busy.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from celerytrail.dashboards.grafana_sql.variables import substitute
 from tests.bench.bench_server import bench_server, described, new_ledger
 from tests.bench.budget import Figure, percentile, table
 from tests.bench.filled_ledger import QUEUES, TASKS, WORKERS, Filled, fill
+from tests.bench.process_cpu import cpu_seconds
 from tests.grafana.data_source import dashboard, defaults, panel
 from tests.span_rows import SHOP
 
@@ -119,13 +121,15 @@ def ask(dsn: str, filled: Filled, rounds: int) -> list[Figure]:
         with psycopg.ClientCursor(connection) as cursor:
             for one in ASKED:
                 for name in one.ranges:
-                    times = []
+                    times, cpu = [], []
                     for text in _texts(one, chosen, filled, newest[0], RANGES[name], rounds + 1):
+                        worked = cpu_seconds(connection.info.backend_pid)
                         begun = time.perf_counter()
                         cursor.execute(text.encode())
                         cursor.fetchall()
                         times.append(1000 * (time.perf_counter() - begun))
-                    figures.append(_figure(one, name, times[1:]))
+                        cpu.append(1000 * (cpu_seconds(connection.info.backend_pid) - worked))
+                    figures += _figures(one, name, times[1:], cpu[1:])
     return figures
 
 
@@ -138,11 +142,12 @@ def report(measured: dict[str, Any]) -> str:
     return table(title, measured["figures"])
 
 
-def _figure(one: Asked, name: str, times: list[float]) -> Figure:
+def _figures(one: Asked, name: str, times: list[float], cpu: list[float]) -> Iterator[Figure]:
     budget, aim = next(((b, a) for n, b, a in one.budgets if n == name), (None, None))
-    low, high = percentile(times, 0.25), percentile(times, 0.75)
     what = f"{one.what}, {name}" if len(one.ranges) > 1 else one.what
-    return Figure(what, percentile(times, 0.95), "ms", budget, aim, at_most=True, low=low, high=high)  # fmt: skip
+    for said, values in ((what, times), ("  in server's CPU", cpu)):
+        low, high = percentile(values, 0.25), percentile(values, 0.75)
+        yield Figure(said, percentile(values, 0.95), "ms", budget, aim, at_most=True, low=low, high=high)  # fmt: skip
 
 
 def _texts(
