@@ -13,6 +13,7 @@ import psycopg
 from celerytrail.sql.database_range import KEEP_BAD, Range, cut, read_ranges
 from celerytrail.sql.head_file import Heads
 from celerytrail.sql.kept_heads import off_chain
+from celerytrail.sql.merged_days import by_day
 from celerytrail.sql.named_queries import queries
 from celerytrail.sql.orphans import orphans
 from celerytrail.sql.outside_window import copy_rows
@@ -101,5 +102,5 @@ def _verify(
         total - sum(day.rows for day in dropped),
         time.monotonic() - started,
         in_order(bad),
-        tuple(dropped),
+        by_day(dropped),
     )

@@ -1,9 +1,10 @@
 """Several writers on one chain against a chain each: what waiting for one head costs.
 
-``python -m tests.bench.several_chains [--writers N] [--rounds N] [--json]``. Each writer is a process
+``python -m tests.bench.several_chains [--writers N] [--rounds N] [--rows N] [--commit-ms N] [--json]``. Each writer is a process
 with one connection. In a turn all of them write their batches at once, into a ledger with one chain
 or into another of the same server with one chain a writer; turns alternate, so a noisy machine hits
-both alike. Commits are durable. The ratio is what to compare.
+both alike. Commits are durable. The ratio is what to compare. ``--commit-ms`` makes each flush of the
+log wait so long before it begins, as a slow disk or a standby far away would.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from tests.bench.sink_transaction import batches
 from tests.processes import exit_on_sigterm
 
 WAYS = ("one chain", "a chain each")
-BATCHES_A_TURN = 4
+ROWS_A_TURN = 8192
+MOST_BATCHES_A_TURN = 16
 WARM_UP_TURNS = 1
 
 
@@ -47,6 +49,11 @@ class Result:
     quartiles: tuple[float, float]
 
 
+def batches_a_turn(rows: int) -> int:
+    """Return how many batches of so many rows a writer writes in a turn."""
+    return max(1, min(MOST_BATCHES_A_TURN, ROWS_A_TURN // rows))
+
+
 def write(pipe: Connection, dsns: dict[str, str], token: bytes, number: int, rows: int) -> None:
     """Be one writer: make batches when told how many turns, write some when told into which ledger."""
     with ExitStack() as stack:
@@ -57,7 +64,7 @@ def write(pipe: Connection, dsns: dict[str, str], token: bytes, number: int, row
             ledgers[way].open()
             stack.callback(ledgers[way].close)
         while (turn := pipe.recv()) is not None:
-            made = batches(BATCHES_A_TURN, rows)
+            made = batches(batches_a_turn(rows), rows)
             pipe.send("made")
             assert pipe.recv() == "go"
             for batch in made:
@@ -65,14 +72,15 @@ def write(pipe: Connection, dsns: dict[str, str], token: bytes, number: int, row
             pipe.send("done")
 
 
-def measure(writers: int = 4, rounds: int = 10, rows: int = 2048) -> Result:
+def measure(writers: int = 4, rounds: int = 10, rows: int = 2048, commit_ms: float = 0.0) -> Result:
     """Return what ``writers`` wrote a second each way."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="celerytrail-")))
         directory.chmod(0o711)
-        server = stack.enter_context(
-            EmbeddedPostgres(directory / "postgres", settings={"shared_buffers": "512MB"})
-        )
+        settings = {"shared_buffers": "512MB"}
+        if commit_ms:
+            settings |= {"commit_delay": str(int(commit_ms * 1000)), "commit_siblings": "0"}
+        server = stack.enter_context(EmbeddedPostgres(directory / "postgres", settings=settings))
         dsns, token = {}, b""
         for way in WAYS:
             name = way.replace(" ", "_")
@@ -105,7 +113,7 @@ def measure(writers: int = 4, rounds: int = 10, rows: int = 2048) -> Result:
                 assert [pipe.recv() for pipe in pipes] == ["done"] * writers
                 took = time.perf_counter() - begun
                 if turn >= WARM_UP_TURNS:
-                    speeds[way].append(writers * BATCHES_A_TURN * rows / took)
+                    speeds[way].append(writers * batches_a_turn(rows) * rows / took)
         ratios = [each / one for one, each in zip(*(speeds[way] for way in WAYS), strict=True)]
         quartiles = statistics.quantiles(ratios, n=4)
         return Result(
@@ -137,9 +145,10 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--rows", type=int, default=2048)
+    parser.add_argument("--commit-ms", type=float, default=0.0)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    result = measure(given.writers, given.rounds, given.rows)
+    result = measure(given.writers, given.rounds, given.rows, given.commit_ms)
     print(json.dumps(asdict(result)) if given.json else report(result))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +16,11 @@ import pytest
 
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql import head_file
-from celerytrail.sql.verification import Fault, Verdict
+from celerytrail.sql.verification import DroppedDay, Fault, Verdict
 from celerytrail.sql.verify import verify_ledger
 from celerytrail.sql.verify_daemon import Schedule, VerifyDaemon
 from tests.chain.chained_ledger import ChainedLedger, append_action
-from tests.span_rows import task_rows
+from tests.span_rows import NOON, task_rows
 
 if TYPE_CHECKING:
     from tests.databases import MigratedDatabase
@@ -167,6 +169,23 @@ def test_a_chain_that_begins_later_counts_from_when_its_head_is_kept(
     found = four.verify(since=kept)
     assert (found.bad, found.verdict, found.unanchored) == ((), Verdict.INTERNAL, (63,))
     assert four.verify(since=found.heads).verdict is Verdict.CLEAN
+
+
+def test_a_day_that_retention_dropped_from_several_chains_is_told_of_once(
+    four: ChainedLedger, migrated: MigratedDatabase, writers: dict[int, Ledger]
+):
+    yesterday = NOON - timedelta(days=1)
+    day = yesterday.date().isoformat()
+    for chain in (1, 2):
+        rows = task_rows(1, stream=uuid.uuid4(), at=yesterday)
+        assert writers[chain].write_spans(migrated.token, rows).inserted == 4
+    suffix = day.replace("-", "")
+    append_action(migrated, "retention", phase="done", target=json.dumps({"day": day}))
+    tables = f"celerytrail.spans_{suffix}, celerytrail.leaf_groups_{suffix}"
+    migrated.run(f"DROP TABLE {tables}, celerytrail.payloads_{suffix}")
+    found = four.verify()
+    assert (found.bad, found.verdict) == ((), Verdict.INTERNAL)
+    assert found.readings[0].dropped == (DroppedDay(day, 2, 8, "ann"),)
 
 
 def test_actions_stay_in_the_first_chain(four: ChainedLedger, migrated: MigratedDatabase):
