@@ -23,7 +23,7 @@ from celerytrail.sql.verification import CannotVerify, Progress
 AT_MOST = 20
 """How many differences of a table are named."""
 
-TABLES = ("tasks", "runs", "run_ends", "groups", "workers", "streams", "task_actions")
+TABLES = ("tasks", "runs", "run_ends", "groups", "workers", "streams", "task_actions", "failures")
 
 _INSERT = re.compile(
     rb"(?P<with>WITH .*?)?INSERT INTO celerytrail\.(?P<table>\w+) AS \w+ \((?P<columns>[^)]*)\)\s*"

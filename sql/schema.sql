@@ -42,6 +42,17 @@ CREATE TYPE celerytrail.begun_intent AS (
 
 ALTER TYPE celerytrail.begun_intent OWNER TO celerytrail_owner;
 
+-- Name: task_key; Type: TYPE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TYPE celerytrail.task_key AS (
+	namespace text,
+	service text,
+	environment text,
+	task_id text
+);
+
+ALTER TYPE celerytrail.task_key OWNER TO celerytrail_owner;
+
 -- Name: add_quarantine(text, bytea[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) RETURNS void
@@ -75,6 +86,107 @@ ALTER FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) OWNER TO c
 -- Name: FUNCTION add_quarantine(reason text, items bytea[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) IS 'Keeps items of the principal of this session and drops its oldest beyond the bound.';
+
+-- Name: add_searchable(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.add_searchable() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO celerytrail.searchable (
+        event_time, day, namespace, service, environment, task_id, kind, commitment, excerpt
+    )
+    SELECT
+        r.event_time, r.day, r.namespace, r.service, r.environment, r.task_id, r.kind, r.commitment,
+        celerytrail.search_excerpt(r.body)
+    FROM new_rows r
+    -- Two bytes are an empty list, object or text.
+    WHERE r.kind IN ('args', 'kwargs', 'exception') AND octet_length(r.body) > 2;
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION celerytrail.add_searchable() OWNER TO celerytrail_owner;
+
+-- Name: announce_day_drop(date, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.announce_day_drop(day date, actor text, actor_kind text, reason text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    announced celerytrail.day_drops;
+    content record;
+    new_id uuid := gen_random_uuid();
+BEGIN
+    -- One at a time: two at once would announce one day twice.
+    LOCK TABLE celerytrail.day_drops IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO announced FROM celerytrail.day_drops d WHERE d.day = $1 AND d.dropped_at IS NULL;
+    IF FOUND THEN
+        RETURN announced.action_id;
+    END IF;
+    IF NOT EXISTS (SELECT FROM celerytrail.old_days(1) o WHERE o.day = $1) THEN
+        RAISE EXCEPTION 'celerytrail: day % is not dropped: only whole UTC days before yesterday, that are there, are', $1
+            USING ERRCODE = 'CT010';
+    END IF;
+    SELECT c.groups, c.rows INTO content FROM celerytrail.day_content($1) AS c;
+    INSERT INTO celerytrail.day_drops AS d (day, action_id, actor, actor_kind, groups, rows)
+    VALUES ($1, new_id, $2, $3, content.groups, content.rows)
+    ON CONFLICT ON CONSTRAINT day_drops_pkey DO UPDATE SET
+        action_id = excluded.action_id, actor = excluded.actor, actor_kind = excluded.actor_kind,
+        announced_at = excluded.announced_at, groups = excluded.groups, rows = excluded.rows,
+        dropped_at = NULL, forgotten_at = NULL, forgotten = '{}';
+    PERFORM celerytrail.append_action(
+        action_id => new_id, phase => 'intent', verb => 'retention', actor => $2, actor_kind => $3,
+        intent_id => new_id,
+        target => json_build_object(
+            'day', to_char($1, 'YYYY-MM-DD'), 'groups', content.groups, 'rows', content.rows
+        ),
+        reason_commitment => celerytrail.keep_reason(new_id, $4)
+    );
+    RETURN new_id;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.announce_day_drop(day date, actor text, actor_kind text, reason text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION announce_day_drop(day date, actor text, actor_kind text, reason text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.announce_day_drop(day date, actor text, actor_kind text, reason text) IS 'Writes into the chain that a day will be dropped, with its groups and rows, and returns the intent; that of before where it was announced already. Raises CT010 for a day that is not over for a day, or not there.';
+
+-- Name: announcement_state(date); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.announcement_state(day date) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT CASE
+        WHEN NOT EXISTS (SELECT FROM celerytrail.day_drops d WHERE d.day = $1 AND d.dropped_at IS NULL)
+            THEN 'not announced'
+        WHEN NOT EXISTS (SELECT FROM celerytrail.checkpoints p WHERE p.note IS NOT NULL)
+            THEN 'no checkpoints'
+        WHEN EXISTS (
+            SELECT
+            FROM celerytrail.day_drops d
+            JOIN celerytrail.actions a ON a.action_id = d.action_id
+            JOIN celerytrail.chain c ON c.batch_id = a.batch_id
+            JOIN celerytrail.checkpoints p ON p.note IS NOT NULL AND p.recorded_at >= d.announced_at
+            CROSS JOIN LATERAL json_to_recordset(p.chains) AS h (chain int4, n int8)
+            WHERE d.day = $1 AND h.chain = c.chain AND h.n >= c.n
+              -- Signed and kept nowhere else is not published.
+              AND EXISTS (SELECT FROM json_each_text(p.published) AS o (place, said) WHERE o.said = 'ok')
+        ) THEN 'published'
+        ELSE 'waiting'
+    END
+$_$;
+
+ALTER FUNCTION celerytrail.announcement_state(day date) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION announcement_state(day date); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.announcement_state(day date) IS 'Whether a published checkpoint covers the announcement of a day: published, waiting, no checkpoints (nobody makes any), not announced.';
 
 -- Name: append_action(uuid, text, text, text, text, text, text, text, text, text, json, json, uuid, bytea); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -168,6 +280,56 @@ ALTER FUNCTION celerytrail.authenticate_api_token(token_hash bytea) OWNER TO cel
 -- Name: FUNCTION authenticate_api_token(token_hash bytea); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) IS 'Whose token this is and what it may do, given the SHA-256 of the token. No row for one that is unknown, expired or revoked.';
+
+-- Name: begin_erasure(uuid, text, text, text, text[], text, text, text, text, text, timestamp with time zone, timestamp with time zone, text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+    chosen int8;
+    selection json;
+BEGIN
+    PERFORM celerytrail.require_selection(
+        task_ids, namespace, service, environment, task_name, state, from_time, to_time, kinds
+    );
+    -- Not the ids that were given: what somebody types may be anything, and the chain is for ever.
+    selection := json_strip_nulls(json_build_object(
+        'ids', cardinality(task_ids), 'namespace', namespace, 'service', service,
+        'environment', environment, 'task_name', task_name, 'state', state,
+        'from', from_time, 'to', to_time
+    ));
+    INSERT INTO celerytrail.erasures (erasure_id, actor, actor_kind, kinds, selection, tasks)
+    VALUES (
+        erasure_id, actor, actor_kind,
+        ARRAY(SELECT DISTINCT k.kind FROM unnest(kinds) AS k (kind) ORDER BY 1), selection, 0
+    );
+    INSERT INTO celerytrail.erasure_targets AS t (erasure_id, namespace, service, environment, task_id)
+    SELECT erasure_id, c.namespace, c.service, c.environment, c.task_id
+    FROM celerytrail.chosen_tasks(
+        task_ids, namespace, service, environment, task_name, state, from_time, to_time, kinds
+    ) AS c
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS chosen = ROW_COUNT;
+    UPDATE celerytrail.erasures e SET tasks = chosen WHERE e.erasure_id = begin_erasure.erasure_id;
+    PERFORM celerytrail.append_action(
+        action_id => erasure_id, phase => 'intent', verb => 'erase', actor => actor,
+        actor_kind => actor_kind, namespace => namespace, service => service,
+        environment => environment, intent_id => erasure_id,
+        target => json_build_object('select', selection, 'kinds', kinds, 'count', chosen),
+        reason_commitment => celerytrail.keep_reason(erasure_id, reason)
+    );
+    RETURN chosen;
+END
+$$;
+
+ALTER FUNCTION celerytrail.begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) IS 'Fixes which tasks are to be erased and writes the intent into the chain. Returns how many. Erases nothing yet. Raises CT007.';
 
 -- Name: begin_intent(uuid, text, text, text, text, text, text, text, text, json, text, text, bytea, text, text, double precision, double precision); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -341,6 +503,67 @@ ALTER FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, a
 
 COMMENT ON FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) IS 'Opens an intent under a lease and writes it into the chain, or says which other one stands for it: new, same_key, key_conflict or duplicate. Raises CT007 for what is out of bounds.';
 
+-- Name: begin_rebuild(text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.begin_rebuild(made_by text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    one text;
+    dropped_until date;
+    pattern text;
+BEGIN
+    SELECT h.retained_from INTO STRICT dropped_until FROM celerytrail.horizon h;
+    IF to_regclass('shadow_of_celerytrail.about') IS NOT NULL THEN
+        PERFORM FROM shadow_of_celerytrail.about a
+        WHERE a.made_by = begin_rebuild.made_by AND a.retained_from = dropped_until;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+    END IF;
+    PERFORM celerytrail.end_rebuild();
+    CREATE SCHEMA shadow_of_celerytrail;
+    -- A crash of the server empties all of them together, progress too: then it begins anew.
+    CREATE UNLOGGED TABLE shadow_of_celerytrail.about (made_by text NOT NULL, retained_from date NOT NULL);
+    CREATE UNLOGGED TABLE shadow_of_celerytrail.progress (chain int4 PRIMARY KEY, n int8 NOT NULL);
+    CREATE UNLOGGED TABLE shadow_of_celerytrail.staged_spans (LIKE celerytrail.spans);
+    FOR one IN SELECT t FROM celerytrail.read_model_tables() AS t LOOP
+        EXECUTE format(
+            'CREATE UNLOGGED TABLE shadow_of_celerytrail.%1$I (LIKE celerytrail.%1$I INCLUDING DEFAULTS INCLUDING GENERATED)', one
+        );
+        EXECUTE format(
+            'ALTER TABLE shadow_of_celerytrail.%I ADD %s', one,
+            (
+                SELECT pg_get_constraintdef(c.oid)
+                FROM pg_constraint c
+                WHERE c.conrelid = format('celerytrail.%I', one)::regclass AND c.contype = 'p'
+            )
+        );
+    END LOOP;
+    -- Actions are projected by a copy of the function that projects them every day.
+    SELECT format('\mcelerytrail\.(%s|project_actions)\M', string_agg(t, '|'))
+    INTO pattern
+    FROM celerytrail.read_model_tables() AS t;
+    EXECUTE regexp_replace(
+        pg_get_functiondef('celerytrail.project_actions(uuid[])'::regprocedure), pattern,
+        'shadow_of_celerytrail.\1', 'g'
+    );
+    -- Numbers of events that retention dropped are nowhere else.
+    IF dropped_until > '-infinity' THEN
+        INSERT INTO shadow_of_celerytrail.streams SELECT s.* FROM celerytrail.streams s;
+    END IF;
+    INSERT INTO shadow_of_celerytrail.about VALUES (begin_rebuild.made_by, dropped_until);
+    RETURN false;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.begin_rebuild(made_by text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION begin_rebuild(made_by text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.begin_rebuild(made_by text) IS 'Makes an empty read model beside the one in use, or returns true where the same version of the code had begun one that can be gone on with.';
+
 -- Name: block_body(bigint, integer, date[], integer[], bytea[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]) RETURNS TABLE(body_hash bytea, rows bigint)
@@ -469,6 +692,262 @@ ALTER FUNCTION celerytrail.block_fault(batch_id bigint, day date) OWNER TO celer
 
 COMMENT ON FUNCTION celerytrail.block_fault(batch_id bigint, day date) IS 'Recomputes the leaves, the root, the body and the link of one batch and says what is not as it was chained; NULL when all is. No proof against who can rewrite the whole chain: see celerytrail verify.';
 
+-- Name: chain_of_session(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.chain_of_session(otherwise integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN currval('celerytrail.chain_now'::regclass);
+EXCEPTION
+    -- Nothing was chosen, and nothing else tells.
+    WHEN object_not_in_prerequisite_state THEN RETURN otherwise;
+END
+$$;
+
+ALTER FUNCTION celerytrail.chain_of_session(otherwise integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION chain_of_session(otherwise integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.chain_of_session(otherwise integer) IS 'The chain that this session has chosen, or the given one.';
+
+-- Name: check_read_model(integer, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.check_read_model(sample integer, every_seconds integer) RETURNS TABLE(sampled integer, different integer, incomparable integer, task_id text, column_name text, stored text, recomputed text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    began timestamptz := clock_timestamp();
+    each int4 := greatest(1, least(check_read_model.sample, 4000) / 4);
+    share float4;
+    this_check int8;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('celerytrail read model check', 0)) THEN
+        RETURN;
+    END IF;
+    PERFORM FROM celerytrail.read_model_checks c
+    WHERE c.checked_at > began - make_interval(secs => greatest(check_read_model.every_seconds, 0));
+    IF FOUND THEN
+        RETURN;
+    END IF;
+    SELECT least(100, 5000.0 * each / greatest(c.reltuples, 1))
+    INTO share
+    FROM pg_class c
+    WHERE c.oid = 'celerytrail.tasks'::regclass;
+
+    -- One statement, so that tasks, spans and actions are as they were at one moment.
+    WITH newest AS MATERIALIZED (
+        SELECT t.* FROM celerytrail.tasks t ORDER BY t.updated_at DESC NULLS LAST LIMIT 2000
+    ), chosen AS (
+        (
+            SELECT t.namespace, t.service, t.environment, t.task_id
+            FROM celerytrail.tasks t TABLESAMPLE SYSTEM (share)
+            ORDER BY random() LIMIT each
+        )
+        UNION
+        (SELECT n.namespace, n.service, n.environment, n.task_id FROM newest n ORDER BY n.updated_at DESC NULLS LAST LIMIT each)
+        UNION
+        -- Where two events had something to settle.
+        (
+            SELECT n.namespace, n.service, n.environment, n.task_id
+            FROM newest n
+            WHERE n.inferred OR n.attempts > 1 OR n.state IN ('lost', 'aborted', 'rejected', 'retried', 'purged')
+            ORDER BY random() LIMIT each
+        )
+        UNION
+        -- And some that the ledger names, whether or not there is a row.
+        (
+            SELECT s.namespace, s.service, s.environment, s.task_id
+            FROM celerytrail.spans s
+            JOIN celerytrail.steps p ON p.step = s.step AND p.subject = 'task'
+            WHERE s.task_id IS NOT NULL
+              AND s.batch_id = ANY (ARRAY(
+                  SELECT b.batch_id
+                  FROM (SELECT o.batch_id FROM celerytrail.blocks o WHERE o.kind = 1 ORDER BY o.batch_id DESC LIMIT 1000) AS b
+                  ORDER BY random() LIMIT 5
+              ))
+            ORDER BY random() LIMIT each
+        )
+    ), compared AS (
+        SELECT
+            c.namespace, c.service, c.environment, c.task_id,
+            coalesce(least(t.first_sent_at, t.sent_at, t.received_at, t.started_at, t.finished_at, t.updated_at)
+                < (h.retained_from::timestamp AT TIME ZONE 'UTC'), false) AS reaches_back,
+            d.column_name, d.stored, d.recomputed
+        FROM chosen c
+        CROSS JOIN celerytrail.horizon h
+        LEFT JOIN celerytrail.tasks t USING (task_id, namespace, service, environment)
+        LEFT JOIN celerytrail.tasks_by_ledger((SELECT array_agg(n.task_id) FROM chosen n)) AS l
+            USING (task_id, namespace, service, environment)
+        LEFT JOIN LATERAL (
+            SELECT j.key AS column_name, to_jsonb(t) ->> j.key AS stored, j.value #>> '{}' AS recomputed
+            FROM jsonb_each(to_jsonb(l)) AS j
+            WHERE t.task_id IS NOT NULL AND l.task_id IS NOT NULL
+              AND j.value IS DISTINCT FROM to_jsonb(t) -> j.key
+            UNION ALL
+            SELECT NULL, CASE WHEN t.task_id IS NULL THEN 'no row' ELSE 'a row' END,
+                CASE WHEN l.task_id IS NULL THEN 'no row' ELSE 'a row' END
+            WHERE (t.task_id IS NULL) <> (l.task_id IS NULL)
+            UNION ALL
+            SELECT 'runs.' || j.key, to_jsonb(r) ->> j.key, j.value #>> '{}'
+            FROM celerytrail.runs_by_ledger(ARRAY[c.task_id]) AS u
+            LEFT JOIN celerytrail.runs r USING (run_id, namespace, service, environment)
+            CROSS JOIN LATERAL jsonb_each(to_jsonb(u)) AS j
+            WHERE (u.namespace, u.service, u.environment) = (c.namespace, c.service, c.environment)
+              AND j.value IS DISTINCT FROM to_jsonb(r) -> j.key
+        ) AS d ON true
+    ), by_task AS (
+        SELECT DISTINCT ON (c.task_id, c.namespace, c.service, c.environment)
+            c.*, NOT c.reaches_back AND c.stored IS DISTINCT FROM c.recomputed AS differs
+        FROM compared c
+        -- The state first: it says most.
+        ORDER BY c.task_id, c.namespace, c.service, c.environment,
+            c.column_name IS DISTINCT FROM 'state', c.column_name
+    ), first AS (
+        SELECT b.* FROM by_task b WHERE b.differs ORDER BY b.task_id, b.namespace, b.service, b.environment LIMIT 1
+    )
+    INSERT INTO celerytrail.read_model_checks (
+        sampled, different, incomparable, namespace, service, environment, task_id, column_name, stored,
+        recomputed, seconds
+    )
+    SELECT
+        n.sampled, n.different, n.incomparable, f.namespace, f.service, f.environment, f.task_id,
+        f.column_name, f.stored, f.recomputed, extract(epoch FROM clock_timestamp() - began)
+    FROM (
+        SELECT
+            count(*) AS sampled,
+            count(*) FILTER (WHERE b.differs) AS different,
+            count(*) FILTER (WHERE b.reaches_back) AS incomparable
+        FROM by_task b
+    ) AS n
+    LEFT JOIN first f ON true
+    RETURNING check_id INTO this_check;
+
+    DELETE FROM celerytrail.read_model_checks c WHERE c.checked_at < began - interval '30 days';
+    RETURN QUERY
+    SELECT c.sampled, c.different, c.incomparable, c.task_id, c.column_name, c.stored, c.recomputed
+    FROM celerytrail.read_model_checks c
+    WHERE c.check_id = this_check;
+END
+$$;
+
+ALTER FUNCTION celerytrail.check_read_model(sample integer, every_seconds integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION check_read_model(sample integer, every_seconds integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.check_read_model(sample integer, every_seconds integer) IS 'Recomputes some tasks and their runs from the ledger, keeps what it found and returns it; nothing when the last look is younger than so many seconds.';
+
+-- Name: choose_chain(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.choose_chain(chain integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    -- Each chain is one more head to keep outside, for ever.
+    IF $1 IS NULL OR $1 NOT BETWEEN 0 AND 63 THEN
+        RAISE EXCEPTION 'celerytrail: a chain is a number from 0 to 63, not %', coalesce($1::text, 'NULL')
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF NOT EXISTS (SELECT FROM celerytrail.chain_head h WHERE h.chain = $1) THEN
+        INSERT INTO celerytrail.chain_head (chain, n, hash, linked_at)
+        SELECT
+            $1,
+            0,
+            sha256('celerytrail/genesis/v1'::bytea || '\x00'::bytea || uuid_send(l.ledger_id) || int4send($1)),
+            clock_timestamp()
+        FROM celerytrail.ledger l
+        ON CONFLICT DO NOTHING;
+    END IF;
+    PERFORM setval('celerytrail.chain_now'::regclass, $1);
+    RETURN $1;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.choose_chain(chain integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION choose_chain(chain integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.choose_chain(chain integer) IS 'Binds this session to a chain from 0 to 63 and makes its head where there is none. To be called in the transaction that writes, as a head goes with the transaction that made it. Raises CT007.';
+
+-- Name: chosen_tasks(text[], text, text, text, text, text, timestamp with time zone, timestamp with time zone, text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.chosen_tasks(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) RETURNS SETOF celerytrail.task_key
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $_$
+BEGIN
+    IF $1 IS NOT NULL THEN
+        RETURN QUERY
+        SELECT t.namespace, t.service, t.environment, t.task_id
+        FROM celerytrail.tasks t
+        WHERE t.task_id = ANY ($1)
+          AND ($2 IS NULL OR t.namespace = $2) AND ($3 IS NULL OR t.service = $3)
+          AND ($4 IS NULL OR t.environment = $4)
+        UNION
+        SELECT p.namespace, p.service, p.environment, p.task_id
+        FROM celerytrail.payloads p
+        WHERE p.task_id = ANY ($1)
+          AND ($2 IS NULL OR p.namespace = $2) AND ($3 IS NULL OR p.service = $3)
+          AND ($4 IS NULL OR p.environment = $4)
+        UNION
+        -- One that nobody has heard of yet: what comes of it is refused.
+        SELECT $2, $3, $4, i.task_id
+        FROM unnest($1) AS i (task_id)
+        WHERE $2 IS NOT NULL AND $3 IS NOT NULL AND $4 IS NOT NULL AND i.task_id <> '';
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT k.namespace, k.service, k.environment, k.task_id
+    FROM (
+        SELECT t.namespace, t.service, t.environment, t.task_id
+        FROM celerytrail.tasks t
+        WHERE ($2 IS NULL OR t.namespace = $2) AND ($3 IS NULL OR t.service = $3)
+          AND ($4 IS NULL OR t.environment = $4) AND ($5 IS NULL OR t.task_name = $5)
+          AND ($6 IS NULL OR t.state = $6)
+          AND (
+              $7 IS NULL AND $8 IS NULL
+              OR t.updated_at >= coalesce($7, '-infinity') AND t.updated_at < coalesce($8, 'infinity')
+              -- Only events whose clock is impossible: by what they say.
+              OR t.updated_at IS NULL
+                  AND greatest(t.finished_at, t.started_at, t.received_at, t.sent_at) >= coalesce($7, '-infinity')
+                  AND greatest(t.finished_at, t.started_at, t.received_at, t.sent_at) < coalesce($8, 'infinity')
+          )
+        UNION
+        -- Payloads whose spans have not come.
+        SELECT p.namespace, p.service, p.environment, p.task_id
+        FROM celerytrail.payloads p
+        WHERE $5 IS NULL AND $6 IS NULL
+          AND ($2 IS NULL OR p.namespace = $2) AND ($3 IS NULL OR p.service = $3)
+          AND ($4 IS NULL OR p.environment = $4)
+          AND ($7 IS NULL OR p.event_time >= $7) AND ($8 IS NULL OR p.event_time < $8)
+          AND NOT EXISTS (
+              SELECT
+              FROM celerytrail.tasks t
+              WHERE t.task_id = p.task_id
+                AND (t.namespace, t.service, t.environment) = (p.namespace, p.service, p.environment)
+          )
+    ) AS k
+    WHERE NOT EXISTS (
+        SELECT
+        FROM celerytrail.erased_tasks e
+        WHERE e.task_id = k.task_id
+          AND (e.namespace, e.service, e.environment) = (k.namespace, k.service, k.environment)
+          AND e.kinds @> $9
+    );
+END
+$_$;
+
+ALTER FUNCTION celerytrail.chosen_tasks(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION chosen_tasks(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.chosen_tasks(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) IS 'The tasks that an erasure is about: by id, or by deployment, name, state and the time of the last event. By filter without those that were erased.';
+
 -- Name: collect_orphans(text, interval, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.collect_orphans(scan text, older_than interval, at_most integer) RETURNS TABLE(examined bigint, removed bigint)
@@ -550,6 +1029,170 @@ ALTER FUNCTION celerytrail.collect_orphans(scan text, older_than interval, at_mo
 
 COMMENT ON FUNCTION celerytrail.collect_orphans(scan text, older_than interval, at_most integer) IS 'Removes payloads that no span names, in order of arrival. "resent": their record is stored with another commitment; "unclaimed": whatever the reason.';
 
+-- Name: compare_rebuild(text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.compare_rebuild(table_name text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    keys text := celerytrail.rebuild_columns(table_name, true, NULL);
+    differing int8;
+BEGIN
+    EXECUTE format('DROP TABLE IF EXISTS shadow_of_celerytrail.%I', 'differing_' || table_name);
+    EXECUTE format(
+        'CREATE UNLOGGED TABLE shadow_of_celerytrail.%1$I AS'
+        ' SELECT row_number() OVER (ORDER BY %2$s) AS place, %2$s'
+        ' FROM celerytrail.%3$I l FULL JOIN shadow_of_celerytrail.%3$I s USING (%2$s)'
+        ' WHERE ROW(%4$s) IS DISTINCT FROM ROW(%5$s) AND %6$s',
+        'differing_' || table_name, keys, table_name,
+        celerytrail.rebuild_columns(table_name, false, 'l'),
+        celerytrail.rebuild_columns(table_name, false, 's'),
+        celerytrail.rebuild_comparable(table_name)
+    );
+    GET DIAGNOSTICS differing = ROW_COUNT;
+    RETURN differing;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.compare_rebuild(table_name text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION compare_rebuild(table_name text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.compare_rebuild(table_name text) IS 'Notes the keys of the rows that are not as the ledger has them, and returns how many they are.';
+
+-- Name: conclude_lost(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.conclude_lost(at_most integer) RETURNS TABLE(task_id text, run_id text, worker text, last_seen_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    bound interval;
+    since timestamptz;
+    heard_since int8;
+    found record;
+    one record;
+    candidates celerytrail.spans[] := '{}';
+    parents uuid[] := '{}';
+    seen timestamptz[] := '{}';
+    heard_streams uuid[];
+    late_hosts text[];
+    written celerytrail.spans[];
+    place int4;
+BEGIN
+    -- One at a time; another one finds nothing left to conclude.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('celerytrail conclusion', 0)) THEN
+        RETURN;
+    END IF;
+    SELECT c.silent_after INTO STRICT bound FROM celerytrail.conclusion c;
+    since := clock_timestamp() - bound;
+    FOR found IN
+        SELECT w.started, w.parent_stream_id, w.last_seen_at
+        FROM celerytrail.runs_without_process(since, least(greatest(at_most, 1), 1000)) AS w
+    LOOP
+        candidates := candidates || found.started;
+        parents := parents || coalesce(found.parent_stream_id, (found.started).stream_id);
+        seen := seen || found.last_seen_at;
+    END LOOP;
+    IF cardinality(candidates) = 0 THEN
+        RETURN;
+    END IF;
+    heard_since := celerytrail.first_batch_heard(since, 5);
+    IF heard_since IS NULL THEN
+        RETURN;
+    END IF;
+    -- By the database's clock, whatever the hosts' say: who was heard, and whose host still delivers
+    -- what it kept while it could not.
+    SELECT
+        coalesce(array_agg(DISTINCT s.stream_id), '{}'),
+        coalesce(array_agg(DISTINCT s.host) FILTER (
+            WHERE NOT s.inferred AND s.received_at - s.event_time > bound / 2
+        ), '{}')
+    INTO heard_streams, late_hosts
+    FROM celerytrail.spans s
+    WHERE s.batch_id >= heard_since AND s.received_at >= since;
+
+    FOR one IN
+        SELECT
+            (c.started).namespace AS namespace, (c.started).service AS service,
+            (c.started).environment AS environment, min(p.chain) AS chain,
+            array_agg(c.n ORDER BY c.n) AS places
+        FROM unnest(candidates) WITH ORDINALITY AS u
+        CROSS JOIN LATERAL (
+            SELECT candidates[u.ordinality] AS started, u.ordinality::int4 AS n
+        ) AS c
+        JOIN celerytrail.principals p ON p.principal_id = (c.started).principal_id
+        WHERE NOT (c.started).stream_id = ANY (heard_streams)
+          AND NOT parents[c.n] = ANY (heard_streams)
+          AND NOT coalesce((c.started).host = ANY (late_hosts), false)
+        GROUP BY 1, 2, 3
+        ORDER BY 1, 2, 3
+    LOOP
+        CONTINUE WHEN NOT celerytrail.speak_as_concluder(
+            one.namespace, one.service, one.environment, one.chain
+        );
+        written := '{}';
+        FOREACH place IN ARRAY one.places LOOP
+            SELECT written || array_agg(l)
+            INTO written
+            FROM celerytrail.lost_rows(candidates[place], seen[place]) AS l;
+        END LOOP;
+        -- Said before: then the read model alone lacks it, and a rebuild mends that.
+        SELECT array_agg(w)
+        INTO written
+        FROM unnest(written) AS w
+        WHERE NOT EXISTS (
+            SELECT FROM celerytrail.streams s
+            WHERE (s.stream_id, s.namespace, s.service, s.environment)
+                = (w.stream_id, w.namespace, w.service, w.environment)
+        )
+          AND to_regclass('celerytrail.spans_' || to_char(w.day, 'YYYYMMDD')) IS NOT NULL;
+        CONTINUE WHEN written IS NULL;
+        PERFORM celerytrail.write_lost(written);
+        RETURN QUERY
+        SELECT w.task_id, encode(w.run_id, 'hex'), w.worker, w.event_time
+        FROM unnest(written) AS w
+        WHERE w.step = 'lost';
+    END LOOP;
+END
+$$;
+
+ALTER FUNCTION celerytrail.conclude_lost(at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION conclude_lost(at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.conclude_lost(at_most integer) IS 'Adds a row "lost", marked as inferred, for each run whose process is gone, and returns them. What decides is in the ledger and the table conclusion; the caller chooses only how many at most.';
+
+-- Name: continue_erasure(uuid, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.continue_erasure(erasure_id uuid, actor text, actor_kind text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+BEGIN
+    UPDATE celerytrail.erasures e
+    SET continued_by = $2
+    WHERE e.erasure_id = $1 AND e.finished_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM celerytrail.append_action(
+        action_id => gen_random_uuid(), phase => 'progress', verb => 'erase', actor => $2,
+        actor_kind => $3, intent_id => $1, detail => json_build_object('continued_by', $2)
+    );
+    RETURN true;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.continue_erasure(erasure_id uuid, actor text, actor_kind text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION continue_erasure(erasure_id uuid, actor text, actor_kind text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.continue_erasure(erasure_id uuid, actor text, actor_kind text) IS 'Says in the chain that somebody goes on with an erasure that was broken off. False when it is finished.';
+
 -- Name: create_partition(text, text, date); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.create_partition(parent text, suffix text, partition_day date) RETURNS void
@@ -588,6 +1231,102 @@ END
 $$;
 
 ALTER FUNCTION celerytrail.create_partition(parent text, suffix text, partition_day date) OWNER TO celerytrail_owner;
+
+-- Name: day_content(date); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.day_content(of_day date) RETURNS TABLE(groups bigint, rows bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    -- By the leaves, which are few and say the same: a day of actions has leaves and loses no row.
+    SELECT count(*), coalesce(sum(g.cnt), 0)::int8
+    FROM celerytrail.leaf_groups g
+    JOIN celerytrail.blocks b ON b.batch_id = g.batch_id AND b.kind = 1
+    WHERE g.day = of_day
+$$;
+
+ALTER FUNCTION celerytrail.day_content(of_day date) OWNER TO celerytrail_owner;
+
+-- Name: drop_day(date, boolean); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.drop_day(day date, without_checkpoint boolean) RETURNS TABLE(groups bigint, rows bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '3s'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    announced celerytrail.day_drops;
+    suffix text := to_char($1, 'YYYYMMDD');
+    state text := celerytrail.announcement_state($1);
+    parent text;
+BEGIN
+    SELECT * INTO announced FROM celerytrail.day_drops d WHERE d.day = $1 AND d.dropped_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'celerytrail: day % was not announced, or is dropped', $1 USING ERRCODE = 'CT010';
+    END IF;
+    -- The clock may have been set back since.
+    IF $1 >= (clock_timestamp() AT TIME ZONE 'UTC')::date - 1 THEN
+        RAISE EXCEPTION 'celerytrail: day % is not dropped: only whole UTC days before yesterday are', $1
+            USING ERRCODE = 'CT010';
+    END IF;
+    IF NOT (state = 'published' OR state = 'no checkpoints' OR $2) THEN
+        RAISE EXCEPTION 'celerytrail: no published checkpoint covers the announcement of day % yet', $1
+            USING ERRCODE = 'CT011';
+    END IF;
+    FOREACH parent IN ARRAY ARRAY['spans', 'leaf_groups', 'payloads'] LOOP
+        IF to_regclass(format('celerytrail.%I', parent || '_' || suffix)) IS NOT NULL THEN
+            EXECUTE format('LOCK TABLE celerytrail.%I IN ACCESS EXCLUSIVE MODE', parent || '_' || suffix);
+        END IF;
+    END LOOP;
+    -- Sinks wait while this waits: behind a reader's open transaction it gives up and is tried again.
+    SET LOCAL lock_timeout = '200ms';
+    LOCK TABLE ONLY celerytrail.spans, ONLY celerytrail.leaf_groups, ONLY celerytrail.payloads
+        IN ACCESS EXCLUSIVE MODE;
+    -- As it is now: until a moment ago events of that day could come.
+    SELECT c.groups, c.rows INTO groups, rows FROM celerytrail.day_content($1) AS c;
+    FOREACH parent IN ARRAY ARRAY['spans', 'leaf_groups', 'payloads'] LOOP
+        EXECUTE format('DROP TABLE IF EXISTS celerytrail.%I', parent || '_' || suffix);
+    END LOOP;
+    UPDATE celerytrail.horizon h SET retained_from = greatest(h.retained_from, $1 + 1);
+    UPDATE celerytrail.day_drops d
+    SET dropped_at = clock_timestamp(), groups = drop_day.groups, rows = drop_day.rows
+    WHERE d.day = $1;
+    -- In the same transaction, so that verification finds both or neither.
+    PERFORM celerytrail.append_action(
+        action_id => gen_random_uuid(), phase => 'outcome', verb => 'retention',
+        actor => announced.actor, actor_kind => announced.actor_kind, intent_id => announced.action_id,
+        target => json_build_object('day', to_char($1, 'YYYY-MM-DD')),
+        detail => json_build_object(
+            'state', 'succeeded', 'groups', groups, 'rows', rows, 'checkpoint', state
+        )
+    );
+    RETURN NEXT;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.drop_day(day date, without_checkpoint boolean) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION drop_day(day date, without_checkpoint boolean); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.drop_day(day date, without_checkpoint boolean) IS 'Drops the partitions of an announced day, raises the horizon and says so in the chain, in one transaction. Raises CT010 for a day that is not announced, CT011 while no checkpoint covers the announcement, lock_not_available while somebody reads.';
+
+-- Name: end_rebuild(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.end_rebuild() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DROP SCHEMA IF EXISTS shadow_of_celerytrail CASCADE;
+END
+$$;
+
+ALTER FUNCTION celerytrail.end_rebuild() OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION end_rebuild(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.end_rebuild() IS 'Removes the read model that a rebuild made beside the one in use.';
 
 -- Name: ensure_partitions(date, date); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -633,6 +1372,346 @@ ALTER FUNCTION celerytrail.ensure_partitions(from_day date, to_day date) OWNER T
 
 COMMENT ON FUNCTION celerytrail.ensure_partitions(from_day date, to_day date) IS 'Makes the day partitions that are not there yet and returns how many days it made. Raises CT004 outside of [-32, +3] days.';
 
+-- Name: erasable_kinds(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erasable_kinds() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT ARRAY['args', 'kwargs', 'stamps', 'exception', 'traceback', 'result', 'body', 'reason']
+$$;
+
+ALTER FUNCTION celerytrail.erasable_kinds() OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erasable_kinds(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erasable_kinds() IS 'The kinds of payloads of exporter/attributes.py, which a test compares, and the words of operators.';
+
+-- Name: erase_everywhere(celerytrail.task_key[], text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_everywhere(tasks celerytrail.task_key[], kinds text[]) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    place text;
+    removed int8;
+    counts jsonb := '{}';
+BEGIN
+    -- Only the owner of the ledger can make functions in this schema, and the catalog is compared.
+    FOR place IN
+        SELECT p.proname::text
+        FROM pg_proc p
+        WHERE p.pronamespace = 'celerytrail'::regnamespace AND p.proname LIKE 'erase\_from\_%'
+          AND p.proowner = 'celerytrail_owner'::regrole
+          AND p.proargtypes[0] = 'celerytrail.task_key[]'::regtype AND p.proargtypes[1] = 'text[]'::regtype
+          AND p.pronargs = 2
+        ORDER BY p.proname
+    LOOP
+        EXECUTE format('SELECT celerytrail.%I($1, $2)', place) INTO removed USING tasks, kinds;
+        counts := counts || jsonb_build_object(substr(place, 12), removed);
+    END LOOP;
+    RETURN counts;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.erase_everywhere(tasks celerytrail.task_key[], kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_everywhere(tasks celerytrail.task_key[], kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_everywhere(tasks celerytrail.task_key[], kinds text[]) IS 'Calls each function erase_from_<place> and returns how many rows went from each.';
+
+-- Name: erase_from_action_reasons(celerytrail.task_key[], text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_from_action_reasons(tasks celerytrail.task_key[], kinds text[]) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    WITH gone AS (
+        DELETE FROM celerytrail.action_reasons r
+        USING (
+            SELECT DISTINCT a.intent_id
+            FROM unnest($1) AS k
+            JOIN celerytrail.task_actions a
+                ON a.task_id = k.task_id
+               AND (a.namespace, a.service, a.environment) = (k.namespace, k.service, k.environment)
+            -- Why something was erased is said of the erasure, not of the task.
+            WHERE a.verb <> 'erase' AND 'reason' = ANY ($2)
+        ) AS i
+        WHERE r.intent_id = i.intent_id
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$_$;
+
+ALTER FUNCTION celerytrail.erase_from_action_reasons(tasks celerytrail.task_key[], kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_from_action_reasons(tasks celerytrail.task_key[], kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_from_action_reasons(tasks celerytrail.task_key[], kinds text[]) IS 'Deletes what operators wrote about actions that named these tasks, with the salts.';
+
+-- Name: erase_from_intents(celerytrail.task_key[], text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_from_intents(tasks celerytrail.task_key[], kinds text[]) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    WITH changed AS (
+        UPDATE celerytrail.intents i
+        -- The hash of a request is a hash of the words in it, without a salt. The same key is a conflict from now on.
+        SET request_hash = sha256(uuid_send(gen_random_uuid()))
+        FROM (
+            SELECT DISTINCT a.intent_id
+            FROM unnest($1) AS k
+            JOIN celerytrail.task_actions a
+                ON a.task_id = k.task_id
+               AND (a.namespace, a.service, a.environment) = (k.namespace, k.service, k.environment)
+            WHERE 'reason' = ANY ($2)
+        ) AS n
+        WHERE i.intent_id = n.intent_id AND i.request_hash IS NOT NULL
+        RETURNING 1
+    )
+    SELECT count(*) FROM changed
+$_$;
+
+ALTER FUNCTION celerytrail.erase_from_intents(tasks celerytrail.task_key[], kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_from_intents(tasks celerytrail.task_key[], kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_from_intents(tasks celerytrail.task_key[], kinds text[]) IS 'Makes the hashes of requests about these tasks unguessable.';
+
+-- Name: erase_from_payloads(celerytrail.task_key[], text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_from_payloads(tasks celerytrail.task_key[], kinds text[]) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_seqscan TO 'off'
+    AS $_$
+    WITH gone AS (
+        DELETE FROM celerytrail.payloads p
+        USING unnest($1) AS k
+        WHERE p.task_id = k.task_id
+          AND (p.namespace, p.service, p.environment) = (k.namespace, k.service, k.environment)
+          AND p.kind = ANY ($2)
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$_$;
+
+ALTER FUNCTION celerytrail.erase_from_payloads(tasks celerytrail.task_key[], kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_from_payloads(tasks celerytrail.task_key[], kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_from_payloads(tasks celerytrail.task_key[], kinds text[]) IS 'Deletes payloads with their salts, without which nobody can try guesses against the commitments in the ledger.';
+
+-- Name: erase_from_quarantine(celerytrail.task_key[], text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_from_quarantine(tasks celerytrail.task_key[], kinds text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    uuids text[];
+    others text[];
+    removed int8;
+BEGIN
+    IF NOT EXISTS (SELECT FROM celerytrail.quarantine) THEN
+        RETURN 0;
+    END IF;
+    SELECT
+        array_agg(k.task_id) FILTER (WHERE k.task_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'),
+        array_agg(k.task_id) FILTER (WHERE k.task_id !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
+    INTO uuids, others
+    FROM unnest(tasks) AS k;
+    -- An item is what came, in any form, so its task is found by its id alone.
+    WITH gone AS (
+        DELETE FROM celerytrail.quarantine q
+        WHERE q.principal_id IN (
+            SELECT p.principal_id
+            FROM celerytrail.principals p
+            JOIN unnest(tasks) AS k
+                ON (k.namespace, k.service, k.environment) = (p.namespace, p.service, p.environment)
+        )
+          AND (
+              EXISTS (
+                  SELECT
+                  FROM regexp_matches(
+                      encode(q.item, 'escape'), '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'g'
+                  ) AS m (found)
+                  WHERE m.found[1] = ANY (uuids)
+              )
+              OR EXISTS (
+                  SELECT
+                  FROM unnest(others) AS o (task_id)
+                  WHERE position(convert_to(o.task_id, 'UTF8') IN q.item) > 0
+                     OR position(convert_to(trim('"' FROM to_json(o.task_id)::text), 'UTF8') IN q.item) > 0
+              )
+          )
+        RETURNING 1
+    )
+    SELECT count(*) INTO removed FROM gone;
+    RETURN removed;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.erase_from_quarantine(tasks celerytrail.task_key[], kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_from_quarantine(tasks celerytrail.task_key[], kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_from_quarantine(tasks celerytrail.task_key[], kinds text[]) IS 'Deletes items of the quarantine that name these tasks, whatever the kinds: nobody knows what is in one.';
+
+-- Name: erase_marked(uuid, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_marked(erasure_id uuid, at_most integer) RETURNS TABLE(tasks bigint, counts jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    batch celerytrail.task_key[];
+    erasure celerytrail.erasures;
+BEGIN
+    SELECT * INTO erasure FROM celerytrail.erasures e WHERE e.erasure_id = $1 AND e.finished_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    -- Of one deployment, because an action of the chain is about one; not more ids than an action may hold.
+    WITH taken AS MATERIALIZED (
+        SELECT t.namespace, t.service, t.environment, t.task_id
+        FROM celerytrail.erasure_targets t
+        WHERE t.erasure_id = $1 AND t.marked
+        ORDER BY t.namespace, t.service, t.environment, t.task_id
+        LIMIT least($2, 5000)
+        FOR UPDATE SKIP LOCKED
+    ), sized AS (
+        SELECT
+            t.*,
+            sum(octet_length(to_json(t.task_id)::text) + 50) OVER w AS size,
+            first_value((t.namespace, t.service, t.environment)) OVER w AS deployment
+        FROM taken t
+        WINDOW w AS (ORDER BY t.namespace, t.service, t.environment, t.task_id)
+    )
+    SELECT array_agg(
+        (s.namespace, s.service, s.environment, s.task_id)::celerytrail.task_key ORDER BY s.task_id
+    )
+    INTO batch
+    FROM sized s
+    WHERE (s.namespace, s.service, s.environment) = s.deployment AND s.size < 900000;
+    IF batch IS NULL THEN
+        RETURN;
+    END IF;
+    tasks := cardinality(batch);
+    counts := celerytrail.erase_everywhere(batch, erasure.kinds);
+    DELETE FROM celerytrail.erasure_targets t
+    USING unnest(batch) AS k
+    WHERE t.erasure_id = $1
+      AND (t.namespace, t.service, t.environment, t.task_id) = (k.namespace, k.service, k.environment, k.task_id);
+    UPDATE celerytrail.erasures e
+    SET counts = (
+        SELECT jsonb_object_agg(c.place, c.sum)
+        FROM (
+            SELECT b.key AS place, sum(b.value::int8) AS sum
+            FROM (
+                SELECT * FROM jsonb_each_text(e.counts)
+                UNION ALL
+                SELECT * FROM jsonb_each_text(erase_marked.counts)
+                UNION ALL
+                SELECT 'tasks', erase_marked.tasks::text
+            ) AS b (key, value)
+            GROUP BY b.key
+        ) AS c
+    )
+    WHERE e.erasure_id = $1;
+    PERFORM celerytrail.append_action(
+        action_id => gen_random_uuid(), phase => 'progress', verb => 'erase', actor => erasure.actor,
+        actor_kind => erasure.actor_kind, namespace => batch[1].namespace, service => batch[1].service,
+        environment => batch[1].environment, intent_id => $1,
+        detail => json_build_object(
+            'tasks', (
+                SELECT json_agg(json_build_object('task_id', k.task_id, 'result', 'erased'))
+                FROM unnest(batch) AS k
+            ),
+            'counts', counts
+        )
+    );
+    RETURN NEXT;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.erase_marked(erasure_id uuid, at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_marked(erasure_id uuid, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_marked(erasure_id uuid, at_most integer) IS 'Erases the next marked tasks of an erasure and writes into the chain which they were. No row when none is left.';
+
+-- Name: erase_reasons(uuid, text, text, text, uuid[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_reasons(erasure_id uuid, actor text, actor_kind text, reason text, intent_ids uuid[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    removed int8;
+BEGIN
+    IF coalesce(cardinality($5), 0) NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'celerytrail: 1 to 1000 actions, not %', cardinality($5) USING ERRCODE = 'CT007';
+    END IF;
+    PERFORM celerytrail.append_action(
+        action_id => $1, phase => 'intent', verb => 'erase', actor => $2, actor_kind => $3,
+        intent_id => $1, target => json_build_object('actions', $5, 'kinds', ARRAY['reason']),
+        reason_commitment => celerytrail.keep_reason($1, $4)
+    );
+    DELETE FROM celerytrail.action_reasons r WHERE r.intent_id = ANY ($5) AND r.intent_id <> $1;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    UPDATE celerytrail.intents i
+    SET request_hash = sha256(uuid_send(gen_random_uuid()))
+    WHERE i.intent_id = ANY ($5) AND i.request_hash IS NOT NULL;
+    PERFORM celerytrail.append_action(
+        action_id => gen_random_uuid(), phase => 'outcome', verb => 'erase', actor => $2,
+        actor_kind => $3, intent_id => $1,
+        target => json_build_object('actions', $5, 'kinds', ARRAY['reason']),
+        detail => json_build_object('state', 'succeeded', 'counts', json_build_object('action_reasons', removed))
+    );
+    RETURN removed;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.erase_reasons(erasure_id uuid, actor text, actor_kind text, reason text, intent_ids uuid[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_reasons(erasure_id uuid, actor text, actor_kind text, reason text, intent_ids uuid[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_reasons(erasure_id uuid, actor text, actor_kind text, reason text, intent_ids uuid[]) IS 'Erases the words given as the reasons of these actions, named by their intents. Returns how many there were.';
+
+-- Name: erase_searchable(text, text, text, text[], text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.erase_searchable(namespace text, service text, environment text, task_ids text[], kinds text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    erased int8;
+BEGIN
+    IF cardinality(task_ids) > 10000 THEN
+        RAISE EXCEPTION 'celerytrail: % tasks at once, at most 10000 may be erased', cardinality(task_ids)
+            USING ERRCODE = 'CT007';
+    END IF;
+    DELETE FROM celerytrail.searchable s
+    WHERE s.task_id = ANY (task_ids) AND s.namespace = $1 AND s.service = $2 AND s.environment = $3
+      AND (kinds IS NULL OR s.kind = ANY (kinds));
+    GET DIAGNOSTICS erased = ROW_COUNT;
+    RETURN erased;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.erase_searchable(namespace text, service text, environment text, task_ids text[], kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION erase_searchable(namespace text, service text, environment text, task_ids text[], kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.erase_searchable(namespace text, service text, environment text, task_ids text[], kinds text[]) IS 'Removes the excerpts of tasks of one deployment, of all kinds where kinds is NULL. Returns how many. Raises CT007 above 10,000 tasks.';
+
 -- Name: event_key(bigint, integer, bigint, uuid); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) RETURNS bytea
@@ -640,6 +1719,74 @@ CREATE FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event
     RETURN (((int8send(GREATEST(sent_unix_nano, (0)::bigint)) || int2send((rank)::smallint)) || int8send(GREATEST(event_unix_nano, (0)::bigint))) || uuid_send(event_id));
 
 ALTER FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) OWNER TO celerytrail_owner;
+
+-- Name: finish_erasure(uuid); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.finish_erasure(erasure_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    done celerytrail.erasures;
+BEGIN
+    UPDATE celerytrail.erasures e
+    SET finished_at = clock_timestamp()
+    WHERE e.erasure_id = $1 AND e.finished_at IS NULL
+      AND NOT EXISTS (SELECT FROM celerytrail.erasure_targets t WHERE t.erasure_id = $1)
+    RETURNING * INTO done;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM celerytrail.append_action(
+        action_id => gen_random_uuid(), phase => 'outcome', verb => 'erase', actor => done.actor,
+        actor_kind => done.actor_kind, namespace => done.selection ->> 'namespace',
+        service => done.selection ->> 'service', environment => done.selection ->> 'environment',
+        intent_id => $1, target => json_build_object('select', done.selection, 'kinds', done.kinds),
+        detail => json_strip_nulls(json_build_object(
+            'state', 'succeeded', 'counts', done.counts, 'continued_by', done.continued_by
+        ))
+    );
+    RETURN done.counts;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.finish_erasure(erasure_id uuid) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION finish_erasure(erasure_id uuid); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.finish_erasure(erasure_id uuid) IS 'Writes the outcome of an erasure into the chain and returns its counts; NULL when something is left to do, or somebody has finished it.';
+
+-- Name: finish_forgetting(date, jsonb); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.finish_forgetting(dropped_until date, removed jsonb) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    days int8;
+BEGIN
+    UPDATE celerytrail.day_drops d
+    SET forgotten_at = clock_timestamp(),
+        forgotten = CASE
+            WHEN d.day = (
+                SELECT max(o.day)
+                FROM celerytrail.day_drops o
+                WHERE o.dropped_at IS NOT NULL AND o.forgotten_at IS NULL AND o.day < $1
+            ) AND octet_length($2::text) < 4096 THEN $2
+            ELSE '{}'
+        END
+    WHERE d.dropped_at IS NOT NULL AND d.forgotten_at IS NULL AND d.day < $1;
+    GET DIAGNOSTICS days = ROW_COUNT;
+    RETURN days;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.finish_forgetting(dropped_until date, removed jsonb) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION finish_forgetting(dropped_until date, removed jsonb); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.finish_forgetting(dropped_until date, removed jsonb) IS 'Notes that nothing is left in the read model of the days before this one that were dropped. Returns how many days.';
 
 -- Name: finish_intent(uuid, text, text, json); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -689,6 +1836,46 @@ ALTER FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text
 
 COMMENT ON FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) IS 'Ends an intent and writes its one row of phase outcome into the chain, with the state in its detail. False, and no row, when it is finished or held by another.';
 
+-- Name: first_batch_heard(timestamp with time zone, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.first_batch_heard(since timestamp with time zone, slots integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    now_is timestamptz := clock_timestamp();
+    heard bool[] := array_fill(false, ARRAY[slots]);
+    slot int4;
+    one record;
+    first_batch int8;
+BEGIN
+    FOR one IN
+        SELECT b.batch_id, b.sealed_at
+        FROM celerytrail.blocks b
+        -- What was concluded is no sign of life.
+        WHERE b.kind = 1 AND b.sealed_by <> session_user
+        ORDER BY b.batch_id DESC
+    LOOP
+        EXIT WHEN one.sealed_at < since;
+        first_batch := one.batch_id;
+        slot := 1 + floor(
+            extract(epoch FROM one.sealed_at - since) / extract(epoch FROM now_is - since) * slots
+        )::int4;
+        heard[least(slot, slots)] := true;
+    END LOOP;
+    IF false = ANY (heard) THEN
+        RETURN NULL;
+    END IF;
+    RETURN first_batch;
+END
+$$;
+
+ALTER FUNCTION celerytrail.first_batch_heard(since timestamp with time zone, slots integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION first_batch_heard(since timestamp with time zone, slots integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.first_batch_heard(since timestamp with time zone, slots integer) IS 'The first batch that a sink wrote since then, or null where in one of so many equal parts of that time it wrote none: it, the database or the network was down.';
+
 -- Name: forbid(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.forbid() RETURNS trigger
@@ -703,6 +1890,212 @@ END
 $$;
 
 ALTER FUNCTION celerytrail.forbid() OWNER TO celerytrail_owner;
+
+-- Name: forget_in_runs(celerytrail.task_key[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.forget_in_runs(tasks celerytrail.task_key[]) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    WITH gone AS (
+        DELETE FROM celerytrail.runs r
+        USING unnest($1) AS k
+        WHERE r.task_id = k.task_id
+          AND (r.namespace, r.service, r.environment) = (k.namespace, k.service, k.environment)
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$_$;
+
+ALTER FUNCTION celerytrail.forget_in_runs(tasks celerytrail.task_key[]) OWNER TO celerytrail_owner;
+
+-- Name: forget_leftovers(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.forget_leftovers(at_most integer) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    retained_from timestamptz := (
+        SELECT h.retained_from::timestamp AT TIME ZONE 'UTC' FROM celerytrail.horizon h
+    );
+    removed jsonb := '{}';
+    number int8;
+BEGIN
+    at_most := least(at_most, 10000);
+    DELETE FROM celerytrail.groups g
+    WHERE g.ctid IN (
+        SELECT o.ctid
+        FROM celerytrail.groups o
+        WHERE o.updated_at < retained_from
+          AND NOT EXISTS (
+              SELECT
+              FROM celerytrail.tasks t
+              WHERE t.group_id = o.group_id
+                AND (t.namespace, t.service, t.environment) = (o.namespace, o.service, o.environment)
+          )
+          AND NOT EXISTS (
+              SELECT
+              FROM celerytrail.spans s
+              WHERE s.day IN ('-infinity', 'infinity') AND s.group_id = o.group_id
+          )
+        LIMIT at_most
+        FOR UPDATE SKIP LOCKED
+    );
+    GET DIAGNOSTICS number = ROW_COUNT;
+    removed := removed || jsonb_build_object('groups', number);
+    DELETE FROM celerytrail.run_ends e
+    WHERE e.ctid IN (
+        SELECT o.ctid
+        FROM celerytrail.run_ends o
+        WHERE o.finished_at < retained_from
+          AND NOT EXISTS (
+              SELECT
+              FROM celerytrail.tasks t
+              WHERE t.task_id = o.task_id
+                AND (t.namespace, t.service, t.environment) = (o.namespace, o.service, o.environment)
+          )
+        LIMIT at_most
+        FOR UPDATE SKIP LOCKED
+    );
+    GET DIAGNOSTICS number = ROW_COUNT;
+    removed := removed || jsonb_build_object('run_ends', number);
+    -- Rows with an impossible clock stay, their user data goes by when it came.
+    WITH gone AS (
+        DELETE FROM celerytrail.payloads p
+        USING (
+            SELECT o.task_id, o.commitment, o.day, o.namespace, o.service, o.environment
+            FROM celerytrail.payloads o
+            WHERE o.day IN ('-infinity', 'infinity') AND o.received_at < retained_from
+            LIMIT at_most
+        ) AS o
+        WHERE p.task_id = o.task_id AND p.commitment = o.commitment AND p.day = o.day
+          AND (p.namespace, p.service, p.environment) = (o.namespace, o.service, o.environment)
+        RETURNING 1
+    )
+    SELECT count(*) INTO number FROM gone;
+    removed := removed || jsonb_build_object('payloads_of_no_day', number);
+    -- Tables that later migrations make. No row of theirs goes with a table of the day.
+    IF to_regclass('celerytrail.failures') IS NOT NULL THEN
+        DELETE FROM celerytrail.failures f
+        WHERE f.ctid IN (
+            SELECT o.ctid
+            FROM celerytrail.failures o
+            WHERE o.event_time < retained_from
+              AND NOT EXISTS (
+                  SELECT
+                  FROM celerytrail.spans s
+                  WHERE s.event_id = o.event_id AND s.day IN ('-infinity', 'infinity')
+              )
+            LIMIT at_most
+            FOR UPDATE SKIP LOCKED
+        );
+        GET DIAGNOSTICS number = ROW_COUNT;
+        removed := removed || jsonb_build_object('failures', number);
+    END IF;
+    IF to_regprocedure('celerytrail.trim_searchable(int4)') IS NOT NULL THEN
+        EXECUTE 'SELECT celerytrail.trim_searchable($1)' INTO number USING at_most;
+        removed := removed || jsonb_build_object('excerpts', number);
+    END IF;
+    -- What these marks keep out is older than the horizon, which keeps it out as well.
+    DELETE FROM celerytrail.erased_tasks e
+    WHERE e.ctid IN (
+        SELECT o.ctid
+        FROM celerytrail.erased_tasks o
+        WHERE o.erased_at < retained_from
+          AND NOT EXISTS (
+              SELECT
+              FROM celerytrail.tasks t
+              WHERE t.task_id = o.task_id
+                AND (t.namespace, t.service, t.environment) = (o.namespace, o.service, o.environment)
+          )
+        LIMIT at_most
+        FOR UPDATE SKIP LOCKED
+    );
+    GET DIAGNOSTICS number = ROW_COUNT;
+    RETURN removed || jsonb_build_object('marks', number);
+END
+$_$;
+
+ALTER FUNCTION celerytrail.forget_leftovers(at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION forget_leftovers(at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.forget_leftovers(at_most integer) IS 'Removes groups without members, ends without a task, payloads of impossible clocks, failures, searchable excerpts and marks of erasures, all before the horizon. Returns how many of each, 0 of all when there is no more.';
+
+-- Name: forget_tasks(timestamp with time zone, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.forget_tasks(after timestamp with time zone, at_most integer) RETURNS TABLE(examined bigint, up_to timestamp with time zone, removed jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    retained_from timestamptz := (
+        SELECT h.retained_from::timestamp AT TIME ZONE 'UTC' FROM celerytrail.horizon h
+    );
+    batch celerytrail.task_key[];
+    place text;
+    number int8;
+BEGIN
+    SELECT count(*), max(o.updated_at) INTO examined, up_to
+    FROM (
+        SELECT t.updated_at
+        FROM celerytrail.tasks t
+        WHERE t.updated_at > $1 AND t.updated_at < retained_from
+        ORDER BY t.updated_at
+        FETCH FIRST (least($2, 10000)) ROWS WITH TIES
+    ) AS o;
+    removed := '{}';
+    IF examined > 0 OR $1 = '-infinity' THEN
+        WITH old AS MATERIALIZED (
+            SELECT t.namespace, t.service, t.environment, t.task_id
+            FROM celerytrail.tasks t
+            -- Without a time: only events whose clock is impossible. There are few, all looked at once.
+            WHERE (t.updated_at > $1 AND t.updated_at <= up_to OR $1 = '-infinity' AND t.updated_at IS NULL)
+              -- A clock that is impossible leaves rows in other partitions than those of the day.
+              AND NOT EXISTS (
+                  SELECT
+                  FROM celerytrail.spans s
+                  WHERE s.task_id = t.task_id
+                    AND (s.namespace, s.service, s.environment) = (t.namespace, t.service, t.environment)
+              )
+            -- A sink that has one of them in its hands has news of it.
+            FOR UPDATE OF t SKIP LOCKED
+        ), gone AS (
+            DELETE FROM celerytrail.tasks t
+            USING old o
+            WHERE t.task_id = o.task_id
+              AND (t.namespace, t.service, t.environment) = (o.namespace, o.service, o.environment)
+            RETURNING (t.namespace, t.service, t.environment, t.task_id)::celerytrail.task_key AS key
+        )
+        SELECT array_agg(g.key) INTO batch FROM gone g;
+    END IF;
+    IF batch IS NOT NULL THEN
+        removed := jsonb_build_object('tasks', cardinality(batch));
+        FOR place IN
+            SELECT p.proname::text
+            FROM pg_proc p
+            WHERE p.pronamespace = 'celerytrail'::regnamespace AND p.proname LIKE 'forget\_in\_%'
+              AND p.proowner = 'celerytrail_owner'::regrole
+              AND p.pronargs = 1 AND p.proargtypes[0] = 'celerytrail.task_key[]'::regtype
+            ORDER BY p.proname
+        LOOP
+            EXECUTE format('SELECT celerytrail.%I($1)', place) INTO number USING batch;
+            removed := removed || jsonb_build_object(substr(place, 11), number);
+        END LOOP;
+    END IF;
+    RETURN NEXT;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.forget_tasks(after timestamp with time zone, at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION forget_tasks(after timestamp with time zone, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.forget_tasks(after timestamp with time zone, at_most integer) IS 'Removes tasks without a row left in the ledger from the read model, with all that goes with each, in order of their last event. Examined 0 when there is no more.';
 
 -- Name: hardening_gaps(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -812,6 +2205,36 @@ ALTER FUNCTION celerytrail.intent_state(intent_id uuid) OWNER TO celerytrail_own
 
 COMMENT ON FUNCTION celerytrail.intent_state(intent_id uuid) IS 'How far an intent is; no row for one that is not known, or not any more.';
 
+-- Name: keep_reason(uuid, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.keep_reason(intent_id uuid, reason text) RETURNS bytea
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    salt bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+    words bytea := convert_to(reason, 'UTF8');
+    commitment bytea;
+BEGIN
+    IF coalesce(reason, '') = '' THEN
+        RETURN NULL;
+    END IF;
+    IF char_length(reason) > 2000 THEN
+        RAISE EXCEPTION 'celerytrail: a reason has at most 2000 characters, not %', char_length(reason)
+            USING ERRCODE = 'CT007';
+    END IF;
+    commitment := sha256(
+        'celerytrail/commit/v1'::bytea || '\x00'::bytea || '\x06'::bytea || 'reason'::bytea
+        || int8send(octet_length(words)) || salt || words
+    );
+    INSERT INTO celerytrail.action_reasons (intent_id, commitment, salt, body)
+    VALUES (keep_reason.intent_id, commitment, salt, reason);
+    RETURN commitment;
+END
+$$;
+
+ALTER FUNCTION celerytrail.keep_reason(intent_id uuid, reason text) OWNER TO celerytrail_owner;
+
 -- Name: link_block(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.link_block() RETURNS trigger
@@ -854,6 +2277,237 @@ END
 $$;
 
 ALTER FUNCTION celerytrail.link_block() OWNER TO celerytrail_owner;
+
+-- Name: batch_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE SEQUENCE celerytrail.batch_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE celerytrail.batch_seq OWNER TO celerytrail_owner;
+
+-- Name: principal_now; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE SEQUENCE celerytrail.principal_now
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE celerytrail.principal_now OWNER TO celerytrail_owner;
+
+SET default_tablespace = '';
+
+-- Name: spans; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.spans (
+    event_id uuid NOT NULL,
+    event_time timestamp with time zone NOT NULL,
+    day date NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    stream_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    step text NOT NULL,
+    inferred boolean NOT NULL,
+    trace_id bytea NOT NULL,
+    span_id bytea NOT NULL,
+    parent_span_id bytea,
+    span_name text NOT NULL,
+    span_kind smallint NOT NULL,
+    status_code smallint NOT NULL,
+    start_unix_nano bigint NOT NULL,
+    end_unix_nano bigint NOT NULL,
+    process_kind text,
+    worker text,
+    host text,
+    pid integer,
+    task_id text,
+    task_name text,
+    retries integer,
+    queue text,
+    root_id text,
+    parent_id text,
+    group_id text,
+    root_group_id text,
+    chord_body_id text,
+    send_id bytea,
+    sent_unix_nano bigint,
+    run_id bytea,
+    eta timestamp with time zone,
+    priority integer,
+    queue_wait_us bigint,
+    runtime_us bigint,
+    exception_class text,
+    about_stream_id uuid,
+    commitments json,
+    links json,
+    marks text,
+    attributes json NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    principal_id bigint DEFAULT currval('celerytrail.principal_now'::regclass) NOT NULL,
+    batch_id bigint DEFAULT currval('celerytrail.batch_seq'::regclass) NOT NULL,
+    CONSTRAINT spans_day CHECK (((day = ANY (ARRAY['-infinity'::date, 'infinity'::date])) OR (day = ((event_time AT TIME ZONE 'UTC'::text))::date))),
+    CONSTRAINT spans_seq CHECK ((seq >= 1))
+)
+PARTITION BY LIST (day);
+
+ALTER TABLE celerytrail.spans OWNER TO celerytrail_owner;
+
+-- Name: TABLE spans; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.spans IS 'The ledger: one row for each step in the life of a task, a group, a worker or a stream. Append only, hashed into blocks.';
+
+-- Name: lost_rows(celerytrail.spans, timestamp with time zone); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.lost_rows(started celerytrail.spans, last_seen_at timestamp with time zone) RETURNS SETOF celerytrail.spans
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    made celerytrail.spans;
+    label text := replace(replace(started.namespace, '%', '%25'), '/', '%2F')
+        || '/' || replace(replace(started.service, '%', '%25'), '/', '%2F')
+        || '/' || replace(replace(started.environment, '%', '%25'), '/', '%2F');
+    -- When its process was last heard of: another run of the same message came after that.
+    nanoseconds int8 := greatest(
+        (extract(epoch FROM last_seen_at) * 1000000)::int8 * 1000, started.end_unix_nano + 1000
+    );
+BEGIN
+    made.stream_id := encode(substr(sha256(
+        convert_to('celerytrail/conclusion/v1', 'UTF8') || '\x00'::bytea || convert_to(label, 'UTF8')
+        || '\x00'::bytea || started.run_id
+    ), 1, 16), 'hex')::uuid;
+    made.namespace := started.namespace;
+    made.service := started.service;
+    made.environment := started.environment;
+    made.event_time := timestamptz 'epoch' + (nanoseconds / 1000) * interval '1 microsecond';
+    made.day := (made.event_time AT TIME ZONE 'UTC')::date;
+    made.start_unix_nano := nanoseconds;
+    made.end_unix_nano := nanoseconds;
+    made.process_kind := 'concluder';
+    made.worker := started.worker;
+    made.host := started.host;
+    made.pid := started.pid;
+    made.inferred := true;
+    FOR number IN 1..2 LOOP
+        made.seq := number;
+        made.event_id := encode(
+            substr(int8send(nanoseconds / 1000000), 3) || substr(sha256(
+                convert_to('celerytrail/event/v1', 'UTF8') || '\x00'::bytea || convert_to(label, 'UTF8')
+                || '\x00'::bytea || uuid_send(made.stream_id) || int8send(number)
+            ), 1, 10), 'hex'
+        )::uuid;
+        made.span_id := substr(sha256(uuid_send(made.stream_id) || int8send(number)), 1, 8);
+        IF number = 1 THEN
+            made.step := 'lost';
+            made.span_name := CASE WHEN started.task_name IS NULL THEN 'run' ELSE left('run ' || started.task_name, 256) END;
+            made.span_kind := 5;
+            made.status_code := 2;
+            made.trace_id := started.trace_id;
+            made.parent_span_id := started.send_id;
+            made.task_id := started.task_id;
+            made.task_name := started.task_name;
+            made.retries := started.retries;
+            made.queue := started.queue;
+            made.root_id := started.root_id;
+            made.parent_id := started.parent_id;
+            made.group_id := started.group_id;
+            made.root_group_id := started.root_group_id;
+            made.chord_body_id := started.chord_body_id;
+            made.send_id := started.send_id;
+            made.sent_unix_nano := started.sent_unix_nano;
+            made.run_id := started.run_id;
+            made.eta := started.eta;
+            made.priority := started.priority;
+            made.attributes := '{"celery.event":"task-lost","messaging.system":"celery","messaging.operation.name":"process","messaging.operation.type":"process"}';
+            RETURN NEXT made;
+        ELSE
+            -- So that nobody waits for more of this stream.
+            made.step := 'stream_closed';
+            made.span_name := 'stream_closed';
+            made.span_kind := 1;
+            made.status_code := 0;
+            made.trace_id := substr(sha256(
+                convert_to('celerytrail/trace/v1', 'UTF8') || '\x00'::bytea
+                || convert_to(encode(uuid_send(made.stream_id), 'hex'), 'UTF8')
+            ), 1, 16);
+            made.parent_span_id := NULL;
+            made.task_id := NULL;
+            made.task_name := NULL;
+            made.retries := NULL;
+            made.queue := NULL;
+            made.root_id := NULL;
+            made.parent_id := NULL;
+            made.group_id := NULL;
+            made.root_group_id := NULL;
+            made.chord_body_id := NULL;
+            made.send_id := NULL;
+            made.sent_unix_nano := NULL;
+            made.run_id := NULL;
+            made.eta := NULL;
+            made.priority := NULL;
+            made.attributes := '{"celery.event":"stream-closed"}';
+            RETURN NEXT made;
+        END IF;
+    END LOOP;
+END
+$$;
+
+ALTER FUNCTION celerytrail.lost_rows(started celerytrail.spans, last_seen_at timestamp with time zone) OWNER TO celerytrail_owner;
+
+-- Name: mark_erased(uuid, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.mark_erased(erasure_id uuid, at_most integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    batch celerytrail.task_key[];
+BEGIN
+    SELECT array_agg((m.namespace, m.service, m.environment, m.task_id)::celerytrail.task_key)
+    INTO batch
+    FROM (
+        SELECT t.namespace, t.service, t.environment, t.task_id
+        FROM celerytrail.erasure_targets t
+        WHERE t.erasure_id = $1 AND NOT t.marked
+        LIMIT least($2, 5000)
+        FOR UPDATE SKIP LOCKED
+    ) AS m;
+    IF batch IS NULL THEN
+        RETURN 0;
+    END IF;
+    -- Waits for whoever has inserted payloads after looking, and for nobody who only reads.
+    LOCK TABLE celerytrail.erased_tasks IN EXCLUSIVE MODE;
+    INSERT INTO celerytrail.erased_tasks AS e (
+        namespace, service, environment, task_id, kinds, erasure_id, erased_at
+    )
+    SELECT k.namespace, k.service, k.environment, k.task_id, r.kinds, $1, clock_timestamp()
+    FROM unnest(batch) AS k
+    JOIN celerytrail.erasures r ON r.erasure_id = $1
+    ON CONFLICT ON CONSTRAINT erased_tasks_pkey DO UPDATE SET
+        kinds = ARRAY(SELECT DISTINCT u.kind FROM unnest(e.kinds || excluded.kinds) AS u (kind) ORDER BY 1),
+        erasure_id = excluded.erasure_id,
+        erased_at = excluded.erased_at;
+    UPDATE celerytrail.erasure_targets t
+    SET marked = true
+    FROM unnest(batch) AS k
+    WHERE t.erasure_id = $1
+      AND (t.namespace, t.service, t.environment, t.task_id) = (k.namespace, k.service, k.environment, k.task_id);
+    RETURN cardinality(batch);
+END
+$_$;
+
+ALTER FUNCTION celerytrail.mark_erased(erasure_id uuid, at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION mark_erased(erasure_id uuid, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.mark_erased(erasure_id uuid, at_most integer) IS 'Marks the next tasks of an erasure, from when on payloads of them are refused. Returns how many; 0 when all are.';
 
 -- Name: message_for_retry(text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1008,6 +2662,88 @@ $$;
 
 ALTER FUNCTION celerytrail.next_batch() OWNER TO celerytrail_owner;
 
+-- Name: old_days(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.old_days(keep_days integer) RETURNS TABLE(day date, groups bigint, rows bigint, announced_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT d.day, c.groups, c.rows, a.announced_at
+    FROM (
+        SELECT DISTINCT to_date(right(k.relname, 8), 'YYYYMMDD') AS day
+        FROM pg_inherits i
+        JOIN pg_class k ON k.oid = i.inhrelid
+        WHERE i.inhparent IN (
+            'celerytrail.spans'::regclass, 'celerytrail.leaf_groups'::regclass, 'celerytrail.payloads'::regclass
+        )
+          AND k.relname ~ '_[0-9]{8}$'
+    ) AS d
+    CROSS JOIN LATERAL celerytrail.day_content(d.day) AS c
+    -- What was announced is finished, however many days are kept by now.
+    LEFT JOIN celerytrail.day_drops a ON a.day = d.day AND a.dropped_at IS NULL
+    WHERE d.day < (clock_timestamp() AT TIME ZONE 'UTC')::date
+        - CASE WHEN a.day IS NULL THEN greatest(keep_days, 1) ELSE 1 END
+    ORDER BY d.day
+$_$;
+
+ALTER FUNCTION celerytrail.old_days(keep_days integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION old_days(keep_days integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.old_days(keep_days integer) IS 'The days that have partitions and ended more than so many full days ago, at least one, or were announced, oldest first.';
+
+-- Name: open_erasures(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.open_erasures() RETURNS TABLE(erasure_id uuid, actor text, begun_at timestamp with time zone, remaining bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT
+        e.erasure_id, e.actor, e.begun_at,
+        (SELECT count(*) FROM celerytrail.erasure_targets t WHERE t.erasure_id = e.erasure_id)
+    FROM celerytrail.erasures e
+    WHERE e.finished_at IS NULL
+    ORDER BY e.begun_at
+$$;
+
+ALTER FUNCTION celerytrail.open_erasures() OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION open_erasures(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.open_erasures() IS 'The erasures that nobody has finished, oldest first.';
+
+-- Name: preview_erasure(text[], text, text, text, text, text, timestamp with time zone, timestamp with time zone, text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.preview_erasure(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) RETURNS TABLE(tasks bigint, payloads bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    PERFORM celerytrail.require_selection($1, $2, $3, $4, $5, $6, $7, $8, $9);
+    RETURN QUERY
+    WITH chosen AS MATERIALIZED (
+        SELECT c.namespace, c.service, c.environment, c.task_id
+        FROM celerytrail.chosen_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9) AS c
+    )
+    SELECT
+        (SELECT count(*) FROM chosen),
+        (
+            SELECT count(*)
+            FROM chosen c
+            JOIN celerytrail.payloads p
+                ON p.task_id = c.task_id
+               AND (p.namespace, p.service, p.environment) = (c.namespace, c.service, c.environment)
+            WHERE p.kind = ANY ($9)
+        );
+END
+$_$;
+
+ALTER FUNCTION celerytrail.preview_erasure(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION preview_erasure(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.preview_erasure(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) IS 'How many tasks and payloads an erasure would be about. Changes nothing.';
+
 -- Name: progress_intent(uuid, text, json); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) RETURNS boolean
@@ -1081,6 +2817,8 @@ BEGIN
     ) AS k (state_key)
     WHERE a.action_id = ANY (action_ids) AND a.service IS NOT NULL
       AND a.verb = 'purge' AND a.phase IN ('progress', 'outcome')
+      -- A task that retention forgot does not come back as one that was purged.
+      AND a.action_time >= (SELECT h.retained_from::timestamp AT TIME ZONE 'UTC' FROM celerytrail.horizon h)
     ORDER BY p.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''),
         k.state_key DESC
     ON CONFLICT (task_id, namespace, service, environment) DO UPDATE SET
@@ -1155,6 +2893,174 @@ ALTER FUNCTION celerytrail.purged_messages(detail json) OWNER TO celerytrail_own
 
 COMMENT ON FUNCTION celerytrail.purged_messages(detail json) IS 'The messages that a purge took: {"purged": [{"task_id", "send_id", "sent_unix_nano"}]}. Without a time of sending 0, which any send that is known outweighs.';
 
+-- Name: read_model_tables(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.read_model_tables() RETURNS SETOF text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    VALUES
+        ('task_actions'), ('streams'), ('tasks'), ('runs'), ('run_ends'), ('groups'), ('workers'), ('failures')
+$$;
+
+ALTER FUNCTION celerytrail.read_model_tables() OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION read_model_tables(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.read_model_tables() IS 'The tables of the read model, in the order in which a rebuild locks them: a transaction of the sink comes to streams before the others, one of the action API to task_actions.';
+
+-- Name: rebuild_columns(text, boolean, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.rebuild_columns(table_name text, only_key boolean, alias text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT string_agg(coalesce(alias || '.', '') || quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    FROM pg_attribute a
+    JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+    WHERE a.attrelid = format('celerytrail.%I', table_name)::regclass
+      AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+      AND (NOT only_key OR a.attnum = ANY (i.indkey::int2[]))
+$$;
+
+ALTER FUNCTION celerytrail.rebuild_columns(table_name text, only_key boolean, alias text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION rebuild_columns(table_name text, only_key boolean, alias text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.rebuild_columns(table_name text, only_key boolean, alias text) IS 'The columns of a table of the read model, or of its key, as a list for a statement.';
+
+-- Name: rebuild_comparable(text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.rebuild_comparable(table_name text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE
+        WHEN h.retained_from = '-infinity' OR table_name IN ('streams', 'task_actions') THEN 'true'
+        ELSE format(
+            'coalesce(least(%s) >= %L::timestamptz, true)',
+            (
+                SELECT string_agg('l.' || quote_ident(a.attname), ', ')
+                FROM pg_attribute a
+                WHERE a.attrelid = format('celerytrail.%I', table_name)::regclass
+                  AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'timestamptz'::regtype
+                  AND a.attname <> 'eta'
+            ),
+            to_char(h.retained_from, 'YYYY-MM-DD') || ' 00:00:00+00'
+        )
+    END
+    FROM celerytrail.horizon h
+$$;
+
+ALTER FUNCTION celerytrail.rebuild_comparable(table_name text) OWNER TO celerytrail_owner;
+
+-- Name: rebuild_differences(text, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.rebuild_differences(table_name text, at_most integer) RETURNS TABLE(key text, column_name text, stored text, rebuilt text)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET bytea_output TO 'hex'
+    AS $_$
+DECLARE
+    keys text := celerytrail.rebuild_columns(table_name, true, NULL);
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT concat_ws('' '', %1$s),'
+        ' CASE WHEN l.l IS NULL OR s.s IS NULL THEN NULL ELSE c.name END,'
+        ' CASE WHEN l.l IS NULL THEN ''no row'' WHEN s.s IS NULL THEN ''a row'' ELSE to_jsonb(l.l) ->> c.name END,'
+        ' CASE WHEN s.s IS NULL THEN ''no row'' WHEN l.l IS NULL THEN ''a row'' ELSE to_jsonb(s.s) ->> c.name END'
+        ' FROM shadow_of_celerytrail.%2$I d'
+        ' LEFT JOIN LATERAL (SELECT l FROM celerytrail.%3$I l WHERE (%4$s) = (%5$s)) AS l ON true'
+        ' LEFT JOIN LATERAL (SELECT s FROM shadow_of_celerytrail.%3$I s WHERE (%6$s) = (%5$s)) AS s ON true'
+        ' CROSS JOIN LATERAL ('
+        '     SELECT a.attname::text AS name FROM pg_attribute a'
+        '     WHERE a.attrelid = %7$L::regclass AND a.attnum > 0 AND NOT a.attisdropped'
+        '       AND CASE WHEN l.l IS NULL OR s.s IS NULL THEN a.attnum = 1'
+        '           ELSE to_jsonb(l.l) -> a.attname::text IS DISTINCT FROM to_jsonb(s.s) -> a.attname::text END'
+        ' ) AS c'
+        ' ORDER BY d.place, c.name LIMIT %8$s',
+        celerytrail.rebuild_columns(table_name, true, 'd'), 'differing_' || table_name, table_name,
+        celerytrail.rebuild_columns(table_name, true, 'l'),
+        celerytrail.rebuild_columns(table_name, true, 'd'),
+        celerytrail.rebuild_columns(table_name, true, 's'),
+        format('celerytrail.%I', table_name), at_most
+    );
+END
+$_$;
+
+ALTER FUNCTION celerytrail.rebuild_differences(table_name text, at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION rebuild_differences(table_name text, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.rebuild_differences(table_name text, at_most integer) IS 'What differs, column by column, in the rows that compare_rebuild() noted.';
+
+-- Name: rebuild_searchable(date); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.rebuild_searchable(of_day date) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    made int8;
+BEGIN
+    -- Whoever removes a payload meanwhile waits here, and then removes what this has made of it.
+    LOCK TABLE celerytrail.searchable IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM celerytrail.searchable s WHERE of_day IS NULL OR s.day = of_day;
+    INSERT INTO celerytrail.searchable (
+        event_time, day, namespace, service, environment, task_id, kind, commitment, excerpt
+    )
+    SELECT
+        p.event_time, p.day, p.namespace, p.service, p.environment, p.task_id, p.kind, p.commitment,
+        celerytrail.search_excerpt(p.body)
+    FROM celerytrail.payloads p
+    WHERE (of_day IS NULL OR p.day = of_day)
+      AND p.kind IN ('args', 'kwargs', 'exception') AND octet_length(p.body) > 2
+    ORDER BY p.event_time;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    RETURN made;
+END
+$$;
+
+ALTER FUNCTION celerytrail.rebuild_searchable(of_day date) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION rebuild_searchable(of_day date); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.rebuild_searchable(of_day date) IS 'Makes the excerpts of a day, or of all days for NULL, again from the payloads. Returns how many. Writers of payloads wait meanwhile.';
+
+-- Name: record_checkpoint(timestamp with time zone, integer, text, json, text, json, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    new_id int8;
+BEGIN
+    INSERT INTO celerytrail.checkpoints AS c (
+        issued_at, epoch, key_id, chains, note, published, trouble, recorded_by
+    ) VALUES ($1, $2, $3, coalesce($4, '[]'), $5, coalesce($6, '{}'), left($7, 2000), session_user)
+    RETURNING c.checkpoint_id INTO new_id;
+    -- Bounded: what went well stays for two days, trouble for 90, 50,000 rows in any case. The newest
+    -- signed one stays, since its age is what an alert looks at.
+    DELETE FROM celerytrail.checkpoints c
+    WHERE (
+          (c.trouble IS NULL AND c.recorded_at < clock_timestamp() - interval '2 days')
+          OR c.recorded_at < clock_timestamp() - interval '90 days'
+          OR c.checkpoint_id <= new_id - 50000
+      )
+      AND c.checkpoint_id IS DISTINCT FROM (
+          SELECT max(s.checkpoint_id) FROM celerytrail.checkpoints s WHERE s.note IS NOT NULL
+      );
+    RETURN new_id;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) IS 'Keeps what the checkpointer signed, or why it refused, for dashboards; drops old rows. Returns the row''s id.';
+
 -- Name: record_verification(text, integer, bigint, bigint, bytea, text, json, bigint, double precision, boolean); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) RETURNS timestamp with time zone
@@ -1185,6 +3091,36 @@ ALTER FUNCTION celerytrail.record_verification(mode text, chain integer, from_n 
 
 COMMENT ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) IS 'Keeps the result of a verification for dashboards and drops old ones: incremental ones that found nothing after a day, others after 90.';
 
+-- Name: refuse_erased(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.refuse_erased() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    -- Until COMMIT: nobody marks a task between this look and the row being there for the one who deletes it.
+    LOCK TABLE celerytrail.erased_tasks IN ROW SHARE MODE;
+    -- A subquery with LIMIT is not turned into a join, which would read all marks for a few rows.
+    PERFORM
+    FROM new_rows r
+    WHERE (
+        SELECT true
+        FROM celerytrail.erased_tasks e
+        WHERE e.task_id = r.task_id
+          AND (e.namespace, e.service, e.environment) = (r.namespace, r.service, r.environment)
+          AND r.kind = ANY (e.kinds)
+        LIMIT 1
+    );
+    IF FOUND THEN
+        RAISE EXCEPTION 'celerytrail: a task of this batch was erased at this moment'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION celerytrail.refuse_erased() OWNER TO celerytrail_owner;
+
 -- Name: remove_large_objects(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.remove_large_objects(at_most integer) RETURNS bigint
@@ -1213,6 +3149,23 @@ ALTER FUNCTION celerytrail.remove_large_objects(at_most integer) OWNER TO celery
 
 COMMENT ON FUNCTION celerytrail.remove_large_objects(at_most integer) IS 'Removes large objects of the ledger''s roles, which have no use for any. Returns how many.';
 
+-- Name: remove_searchable(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.remove_searchable() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM celerytrail.searchable s
+    USING old_rows o
+    WHERE s.task_id = o.task_id AND s.commitment = o.commitment AND s.day = o.day
+      AND (s.namespace, s.service, s.environment) = (o.namespace, o.service, o.environment);
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION celerytrail.remove_searchable() OWNER TO celerytrail_owner;
+
 -- Name: renew_lease(uuid, text, double precision); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) RETURNS boolean
@@ -1234,6 +3187,37 @@ ALTER FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_second
 -- Name: FUNCTION renew_lease(intent_id uuid, holder text, lease_seconds double precision); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) IS 'Prolongs the lease of an open intent from now on, by the database''s clock. False when it is finished or held by another.';
+
+-- Name: repair_from_rebuild(text, bigint, bigint); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.repair_from_rebuild(table_name text, after_place bigint, up_to_place bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    columns text := celerytrail.rebuild_columns(table_name, false, NULL);
+    keys_d text := celerytrail.rebuild_columns(table_name, true, 'd');
+BEGIN
+    EXECUTE format(
+        'DELETE FROM celerytrail.%1$I l USING shadow_of_celerytrail.%2$I d'
+        ' WHERE (%3$s) = (%4$s) AND d.place > $1 AND d.place <= $2',
+        table_name, 'differing_' || table_name, celerytrail.rebuild_columns(table_name, true, 'l'), keys_d
+    ) USING after_place, up_to_place;
+    EXECUTE format(
+        'INSERT INTO celerytrail.%1$I (%5$s) SELECT %6$s'
+        ' FROM shadow_of_celerytrail.%1$I s JOIN shadow_of_celerytrail.%2$I d ON (%3$s) = (%4$s)'
+        ' WHERE d.place > $1 AND d.place <= $2',
+        table_name, 'differing_' || table_name, celerytrail.rebuild_columns(table_name, true, 's'), keys_d,
+        columns, celerytrail.rebuild_columns(table_name, false, 's')
+    ) USING after_place, up_to_place;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.repair_from_rebuild(table_name text, after_place bigint, up_to_place bigint) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION repair_from_rebuild(table_name text, after_place bigint, up_to_place bigint); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.repair_from_rebuild(table_name text, after_place bigint, up_to_place bigint) IS 'Gives the noted rows of these places the content that the ledger has for them. The caller holds the locks and has staged everything.';
 
 -- Name: require_deployment(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1309,6 +3293,132 @@ END
 $$;
 
 ALTER FUNCTION celerytrail.require_principal() OWNER TO celerytrail_owner;
+
+-- Name: require_selection(text[], text, text, text, text, text, timestamp with time zone, timestamp with time zone, text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.require_selection(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    IF coalesce(cardinality($9), 0) = 0 OR NOT $9 <@ celerytrail.erasable_kinds() THEN
+        RAISE EXCEPTION 'celerytrail: kinds to erase are some of %, not %', celerytrail.erasable_kinds(), $9
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF cardinality($1) NOT BETWEEN 1 AND 1000000 THEN
+        RAISE EXCEPTION 'celerytrail: 1 to 1000000 ids of tasks, not %', cardinality($1) USING ERRCODE = 'CT007';
+    END IF;
+    IF $1 IS NOT NULL AND ($5 IS NOT NULL OR $6 IS NOT NULL OR $7 IS NOT NULL OR $8 IS NOT NULL) THEN
+        RAISE EXCEPTION 'celerytrail: tasks are chosen by their ids or by a filter, not by both'
+            USING ERRCODE = 'CT007';
+    END IF;
+    IF $1 IS NULL AND num_nonnulls($2, $3, $4, $5, $6, $7, $8) = 0 THEN
+        RAISE EXCEPTION 'celerytrail: an erasure needs ids of tasks or a filter' USING ERRCODE = 'CT007';
+    END IF;
+    IF $8 > clock_timestamp() THEN
+        RAISE EXCEPTION 'celerytrail: a filter ends now at the latest, not at %', $8 USING ERRCODE = 'CT007';
+    END IF;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.require_selection(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) OWNER TO celerytrail_owner;
+
+-- Name: retained_from(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.retained_from() RETURNS date
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT h.retained_from FROM celerytrail.horizon h
+$$;
+
+ALTER FUNCTION celerytrail.retained_from() OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION retained_from(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.retained_from() IS 'The first day whose events are kept.';
+
+-- Name: runs_by_ledger(text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.runs_by_ledger(task_ids text[]) RETURNS TABLE(namespace text, service text, environment text, run_id bytea, task_id text, send_id bytea, worker text, host text, pid integer, state text, inferred boolean, finished_at timestamp with time zone, runtime_us bigint, exception_class text, state_key bytea, started_at timestamp with time zone, updated_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT DISTINCT ON (e.run_id, e.namespace, e.service, e.environment)
+        e.namespace, e.service, e.environment, e.run_id, e.task_id, e.send_id, e.worker, e.host, e.pid,
+        e.state, e.inferred, CASE WHEN e.ends THEN e.event_time END, e.runtime_us, e.exception_class,
+        e.state_key,
+        min(e.event_time) FILTER (WHERE e.step = 'started') OVER one_run,
+        max(e.event_time) FILTER (WHERE coalesce(e.marks, '') !~ '\mclock\M') OVER one_run
+    FROM (
+        SELECT
+            s.*, p.state, p.ends,
+            celerytrail.event_key(coalesce(s.sent_unix_nano, 0), p.rank, s.end_unix_nano, s.event_id) AS state_key
+        FROM celerytrail.spans s
+        JOIN celerytrail.steps p ON p.step = s.step AND p.subject = 'task' AND p.rank >= 30
+        WHERE s.task_id = ANY (task_ids) AND s.run_id IS NOT NULL
+    ) AS e
+    WINDOW one_run AS (PARTITION BY e.run_id, e.namespace, e.service, e.environment)
+    ORDER BY e.run_id, e.namespace, e.service, e.environment, e.state_key DESC
+$$;
+
+ALTER FUNCTION celerytrail.runs_by_ledger(task_ids text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION runs_by_ledger(task_ids text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.runs_by_ledger(task_ids text[]) IS 'What the ledger says of the runs of these tasks.';
+
+-- Name: runs_without_process(timestamp with time zone, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer) RETURNS TABLE(started celerytrail.spans, parent_stream_id uuid, last_seen_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT DISTINCT ON (s.task_id, s.namespace, s.service, s.environment)
+        s, p.stream_id, o.updated_at
+    FROM celerytrail.runs r
+    JOIN celerytrail.spans s
+        ON s.task_id = r.task_id AND s.run_id = r.run_id AND s.step = 'started'
+       AND (s.namespace, s.service, s.environment) = (r.namespace, r.service, r.environment)
+       AND s.event_time = r.started_at AND s.day = (r.started_at AT TIME ZONE 'UTC')::date
+    JOIN celerytrail.streams o
+        ON o.stream_id = s.stream_id
+       AND (o.namespace, o.service, o.environment) = (s.namespace, s.service, s.environment)
+    -- A pool child says nothing between two tasks. Its worker's main process does: the newest of that
+    -- name on that host that was there before the child.
+    LEFT JOIN LATERAL (
+        SELECT w.stream_id, w.updated_at, w.closed_at, w.abandoned_at
+        FROM celerytrail.streams w
+        WHERE w.process_kind = 'worker' AND w.worker = o.worker AND w.host = o.host
+          AND (w.namespace, w.service, w.environment) = (o.namespace, o.service, o.environment)
+          AND coalesce(w.opened_at, w.first_seen_at) <= coalesce(o.opened_at, o.first_seen_at)
+        ORDER BY coalesce(w.opened_at, w.first_seen_at) DESC
+        LIMIT 1
+    ) AS p ON true
+    WHERE r.finished_at IS NULL
+      AND r.started_at < silent_since
+      AND r.started_at >= silent_since - interval '30 days'
+      AND (s.marks IS NULL OR s.marks !~ '\mclock\M')
+      AND (
+          least(o.closed_at, o.abandoned_at) < silent_since
+          OR least(p.closed_at, p.abandoned_at) < silent_since
+          OR greatest(p.updated_at, o.updated_at) < silent_since AND p.stream_id IS NOT NULL
+      )
+      -- The main process told the end of its send, or the ledger has one that the read model lacks.
+      AND NOT EXISTS (
+          SELECT
+          FROM celerytrail.spans e
+          JOIN celerytrail.steps q ON q.step = e.step AND q.ends
+          WHERE e.task_id = s.task_id
+            AND (e.namespace, e.service, e.environment) = (s.namespace, s.service, s.environment)
+            AND (e.run_id = s.run_id OR e.run_id IS NULL AND e.send_id = s.send_id AND e.event_time >= s.event_time)
+            AND q.rank >= 30
+      )
+    ORDER BY s.task_id, s.namespace, s.service, s.environment, s.event_time
+    LIMIT at_most
+$$;
+
+ALTER FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer) OWNER TO celerytrail_owner;
 
 -- Name: seal_actions(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1456,7 +3566,7 @@ BEGIN
     INSERT INTO celerytrail.blocks (
         batch_id, chain, kind, format_version, cnt, days, cnts, roots, body_hash, sealed_by, sealed_at
     ) VALUES (
-        batch, mine.chain, 1, 1, total, block_days, block_cnts, block_roots,
+        batch, celerytrail.chain_of_session(mine.chain), 1, 1, total, block_days, block_cnts, block_roots,
         sha256('\x02'::bytea || int8send(batch) || int4send(total) || body),
         session_user, clock_timestamp()
     );
@@ -1465,6 +3575,166 @@ END
 $$;
 
 ALTER FUNCTION celerytrail.seal_spans() OWNER TO celerytrail_owner;
+
+-- Name: search_excerpt(bytea); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.search_excerpt(body bytea) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN lower("left"(convert_from(body, 'UTF8'::name), 512));
+
+ALTER FUNCTION celerytrail.search_excerpt(body bytea) OWNER TO celerytrail_owner;
+
+-- Name: settle_rebuild(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.settle_rebuild() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM
+    FROM celerytrail.horizon h
+    JOIN shadow_of_celerytrail.about a ON a.retained_from = h.retained_from;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'celerytrail: retention dropped days while the read model was being rebuilt: begin again'
+            USING ERRCODE = 'CT009';
+    END IF;
+    -- Numbers that were refused are nowhere else, nor are streams of which nothing was stored.
+    INSERT INTO shadow_of_celerytrail.streams (
+        stream_id, namespace, service, environment, refused, last_seq
+    )
+    SELECT
+        l.stream_id, l.namespace, l.service, l.environment, l.refused,
+        coalesce(upper(l.refused) - 1, 0)
+    FROM celerytrail.streams l
+    WHERE l.seqs = '{}'
+    ON CONFLICT DO NOTHING;
+    UPDATE shadow_of_celerytrail.streams s
+    SET refused = l.refused, last_seq = greatest(s.last_seq, upper(l.refused) - 1)
+    FROM celerytrail.streams l
+    WHERE (l.stream_id, l.namespace, l.service, l.environment)
+        = (s.stream_id, s.namespace, s.service, s.environment)
+      AND l.refused <> s.refused;
+END
+$$;
+
+ALTER FUNCTION celerytrail.settle_rebuild() OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION settle_rebuild(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.settle_rebuild() IS 'Takes over from the read model in use what the ledger does not say. Raises CT009 when days were dropped since the rebuild began.';
+
+-- Name: speak_as_concluder(text, text, text, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.speak_as_concluder(of_namespace text, of_service text, of_environment text, in_chain integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    called text := 'concluder of ' || concat_ws('/', of_namespace, of_service, of_environment);
+    mine int8;
+    is_new bool;
+BEGIN
+    INSERT INTO celerytrail.principals (name, namespace, service, environment, chain)
+    VALUES (called, of_namespace, of_service, of_environment, in_chain)
+    ON CONFLICT (name) DO NOTHING
+    RETURNING principal_id INTO mine;
+    is_new := FOUND;
+    IF is_new THEN
+        INSERT INTO celerytrail.tokens (token_hash, principal_id)
+        VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), mine);
+    ELSE
+        SELECT p.principal_id INTO mine
+        FROM celerytrail.principals p
+        WHERE p.name = called AND p.disabled_at IS NULL
+          AND (p.namespace, p.service, p.environment) = (of_namespace, of_service, of_environment)
+          AND EXISTS (
+              SELECT FROM celerytrail.tokens t
+              WHERE t.principal_id = p.principal_id AND t.revoked_at IS NULL
+                AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+          );
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+    END IF;
+    PERFORM setval('celerytrail.principal_now'::regclass, mine);
+    RETURN true;
+END
+$$;
+
+ALTER FUNCTION celerytrail.speak_as_concluder(of_namespace text, of_service text, of_environment text, in_chain integer) OWNER TO celerytrail_owner;
+
+-- Name: stage_rebuild(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.stage_rebuild(rows_at_once integer) RETURNS TABLE(blocks bigint, spans bigint, actions bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    span_batches int8[];
+    action_batches int8[];
+    span_days date[];
+    action_ids uuid[];
+BEGIN
+    TRUNCATE shadow_of_celerytrail.staged_spans;
+    WITH next_blocks AS (
+        SELECT
+            h.chain, c.n, c.batch_id, c.kind, c.days,
+            sum(c.cnt) OVER (ORDER BY h.chain, c.n) - c.cnt AS rows_before
+        FROM celerytrail.chain_head h
+        LEFT JOIN shadow_of_celerytrail.progress p ON p.chain = h.chain
+        CROSS JOIN LATERAL (
+            SELECT l.n, l.batch_id, b.kind, b.cnt, b.days
+            FROM celerytrail.chain l
+            JOIN celerytrail.blocks b ON b.batch_id = l.batch_id
+            WHERE l.chain = h.chain AND l.n > coalesce(p.n, 0)
+            ORDER BY l.n
+            LIMIT rows_at_once
+        ) AS c
+    ), taken AS (
+        SELECT * FROM next_blocks t WHERE t.rows_before < rows_at_once
+    ), noted AS (
+        INSERT INTO shadow_of_celerytrail.progress AS p (chain, n)
+        SELECT t.chain, max(t.n) FROM taken t GROUP BY t.chain
+        ON CONFLICT (chain) DO UPDATE SET n = excluded.n
+    )
+    SELECT
+        count(*),
+        array_agg(t.batch_id) FILTER (WHERE t.kind = 1),
+        array_agg(t.batch_id) FILTER (WHERE t.kind = 2),
+        (SELECT array_agg(DISTINCT d.day) FROM taken k CROSS JOIN LATERAL unnest(k.days) AS d (day) WHERE k.kind = 1)
+    INTO blocks, span_batches, action_batches, span_days
+    FROM taken t;
+
+    INSERT INTO shadow_of_celerytrail.staged_spans
+    SELECT s.*
+    FROM celerytrail.spans s
+    WHERE s.batch_id = ANY (span_batches) AND s.day = ANY (span_days);
+    GET DIAGNOSTICS spans = ROW_COUNT;
+    INSERT INTO shadow_of_celerytrail.streams (stream_id, namespace, service, environment)
+    SELECT g.stream_id, g.namespace, g.service, g.environment FROM shadow_of_celerytrail.staged_spans g
+    UNION
+    SELECT g.about_stream_id, g.namespace, g.service, g.environment
+    FROM shadow_of_celerytrail.staged_spans g
+    WHERE g.about_stream_id IS NOT NULL
+    ON CONFLICT DO NOTHING;
+
+    SELECT array_agg(a.action_id), count(*)
+    INTO action_ids, actions
+    FROM celerytrail.actions a
+    WHERE a.batch_id = ANY (action_batches);
+    IF actions > 0 THEN
+        PERFORM shadow_of_celerytrail.project_actions(action_ids);
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+ALTER FUNCTION celerytrail.stage_rebuild(rows_at_once integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION stage_rebuild(rows_at_once integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.stage_rebuild(rows_at_once integer) IS 'Takes the next blocks with about so many rows: spans into staged_spans, where the statements of the sink read them, actions at once. Returns no blocks when there are none left.';
 
 -- Name: stored_digests(uuid[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1546,6 +3816,97 @@ ALTER FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds doubl
 
 COMMENT ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) IS 'Takes over the open intents whose lease ran out, at most 100, each by one caller only, with what they told on the way.';
 
+-- Name: tasks_by_ledger(text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(namespace text, service text, environment text, task_id text, task_name text, queue text, eta timestamp with time zone, priority integer, retries integer, send_id bytea, trace_id bytea, message_day date, args_commitment bytea, kwargs_commitment bytea, stamps_commitment bytea, body_commitment bytea, message_key bytea, state text, inferred boolean, worker text, finished_at timestamp with time zone, runtime_us bigint, exception_class text, state_day date, exception_commitment bytea, traceback_commitment bytea, result_commitment bytea, state_key bytea, started_at timestamp with time zone, queue_wait_us bigint, start_key bytea, root_id text, parent_id text, group_id text, root_group_id text, chord_body_id text, attempts integer, first_sent_at timestamp with time zone, sent_at timestamp with time zone, received_at timestamp with time zone, updated_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH events AS MATERIALIZED (
+        SELECT
+            s.namespace, s.service, s.environment, s.task_id, s.step, p.state, p.rank, p.ends, s.event_time,
+            s.day, s.inferred, s.trace_id, s.worker, s.task_name, s.queue, s.eta, s.priority, s.retries,
+            s.send_id, s.root_id, s.parent_id, s.group_id, s.root_group_id, s.chord_body_id,
+            s.queue_wait_us, s.runtime_us, s.exception_class, s.commitments,
+            coalesce(s.marks, '') ~ '\mclock\M' AS is_clock_wrong,
+            celerytrail.event_key(
+                coalesce(s.sent_unix_nano, 0), p.rank,
+                CASE WHEN s.step IN ('sent', 'send_failed') THEN s.start_unix_nano ELSE s.end_unix_nano END,
+                s.event_id
+            ) AS state_key,
+            celerytrail.event_key(
+                coalesce(s.sent_unix_nano, 0), 255 - p.rank,
+                CASE WHEN s.step IN ('sent', 'send_failed') THEN s.start_unix_nano ELSE s.end_unix_nano END,
+                s.event_id
+            ) AS message_key
+        FROM celerytrail.spans s
+        JOIN celerytrail.steps p ON p.step = s.step AND p.subject = 'task'
+        WHERE s.task_id = ANY (task_ids)
+        UNION ALL
+        SELECT
+            coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''), g.task_id, p.step, p.state,
+            p.rank, p.ends, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, false, NULL, NULL,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false,
+            celerytrail.event_key(
+                g.sent_unix_nano, p.rank, (extract(epoch FROM a.action_time) * 1000000)::int8 * 1000,
+                a.action_id
+            ),
+            NULL
+        FROM celerytrail.actions a
+        JOIN celerytrail.steps p ON p.step = 'purged'
+        CROSS JOIN LATERAL celerytrail.purged_messages(a.detail) AS g
+        WHERE a.verb = 'purge' AND a.phase IN ('progress', 'outcome') AND a.service IS NOT NULL
+          AND g.task_id = ANY (task_ids)
+    )
+    SELECT
+        k.namespace, k.service, k.environment, k.task_id, m.task_name, m.queue, m.eta, m.priority,
+        m.retries, m.send_id, m.trace_id, m.day,
+        decode(m.commitments ->> 'args', 'hex'), decode(m.commitments ->> 'kwargs', 'hex'),
+        decode(m.commitments ->> 'stamps', 'hex'), decode(m.commitments ->> 'body', 'hex'), m.message_key,
+        l.state, l.inferred, CASE WHEN l.rank >= 20 THEN l.worker END,
+        CASE WHEN l.ends THEN l.event_time END, l.runtime_us, l.exception_class, l.day,
+        decode(l.commitments ->> 'exception', 'hex'), decode(l.commitments ->> 'traceback', 'hex'),
+        decode(l.commitments ->> 'result', 'hex'), l.state_key, b.event_time, b.queue_wait_us, b.state_key,
+        k.root_id, k.parent_id, k.group_id, k.root_group_id, k.chord_body_id, k.attempts, k.first_sent_at,
+        k.sent_at, k.received_at, k.updated_at
+    FROM (
+        SELECT
+            e.namespace, e.service, e.environment, e.task_id,
+            max(e.root_id) AS root_id, max(e.parent_id) AS parent_id, max(e.group_id) AS group_id,
+            max(e.root_group_id) AS root_group_id, max(e.chord_body_id) AS chord_body_id,
+            least(greatest(coalesce(max(e.retries), 0), 0), 2147483646) + 1 AS attempts,
+            min(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS first_sent_at,
+            max(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS sent_at,
+            max(e.event_time) FILTER (WHERE e.step = 'received') AS received_at,
+            max(e.event_time) FILTER (WHERE NOT e.is_clock_wrong) AS updated_at
+        FROM events e
+        GROUP BY e.namespace, e.service, e.environment, e.task_id
+    ) AS k
+    CROSS JOIN LATERAL (
+        SELECT e.* FROM events e
+        WHERE (e.namespace, e.service, e.environment, e.task_id) = (k.namespace, k.service, k.environment, k.task_id)
+        ORDER BY e.state_key DESC LIMIT 1
+    ) AS l
+    LEFT JOIN LATERAL (
+        SELECT e.* FROM events e
+        WHERE (e.namespace, e.service, e.environment, e.task_id) = (k.namespace, k.service, k.environment, k.task_id)
+          AND e.task_name IS NOT NULL
+        ORDER BY e.message_key DESC LIMIT 1
+    ) AS m ON true
+    LEFT JOIN LATERAL (
+        SELECT e.* FROM events e
+        WHERE (e.namespace, e.service, e.environment, e.task_id) = (k.namespace, k.service, k.environment, k.task_id)
+          AND e.step = 'started'
+        ORDER BY e.state_key DESC LIMIT 1
+    ) AS b ON true
+$$;
+
+ALTER FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION tasks_by_ledger(task_ids text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) IS 'The rows of tasks for these ids as the ledger has them: its spans, and its actions that purged messages.';
+
 -- Name: trim_quarantine(interval, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.trim_quarantine(older_than interval, at_most integer) RETURNS bigint
@@ -1572,9 +3933,173 @@ ALTER FUNCTION celerytrail.trim_quarantine(older_than interval, at_most integer)
 
 COMMENT ON FUNCTION celerytrail.trim_quarantine(older_than interval, at_most integer) IS 'Removes the oldest items of the quarantine beyond an age, of all principals. Returns how many.';
 
+-- Name: trim_searchable(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.trim_searchable(at_most integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH gone AS (
+        DELETE FROM celerytrail.searchable s
+        WHERE s.ctid = ANY (ARRAY(
+            SELECT o.ctid
+            FROM celerytrail.searchable o
+            WHERE o.event_time < (
+                SELECT h.retained_from::timestamp AT TIME ZONE 'UTC' FROM celerytrail.horizon h
+            )
+              -- The partitions of those are not dropped.
+              AND isfinite(o.day)
+            ORDER BY o.event_time
+            LIMIT least(at_most, 100000)
+        ))
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$;
+
+ALTER FUNCTION celerytrail.trim_searchable(at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION trim_searchable(at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.trim_searchable(at_most integer) IS 'Removes the oldest excerpts of days that retention dropped, at most 100,000. Returns how many: call it until that is 0.';
+
+-- Name: unforgotten_days(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.unforgotten_days() RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT count(*) FROM celerytrail.day_drops d WHERE d.dropped_at IS NOT NULL AND d.forgotten_at IS NULL
+$$;
+
+ALTER FUNCTION celerytrail.unforgotten_days() OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION unforgotten_days(); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.unforgotten_days() IS 'How many days were dropped whose tasks may still be in the read model.';
+
 -- Name: verify_chain(integer, bigint, bytea, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.verify_chain(chain integer, from_n bigint DEFAULT 0, from_hash bytea DEFAULT NULL::bytea, at_most integer DEFAULT 100) RETURNS TABLE(n bigint, batch_id bigint, fault text, day date, row_id uuid, row_position integer, detail text)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT e.n, e.batch_id, e.fault, NULL::date, NULL::uuid, NULL::int4, e.detail
+    FROM celerytrail.verify_ends($1, $4) AS e
+    WHERE e.n < 1 AND e.batch_id IS NOT NULL;
+    RETURN QUERY SELECT * FROM celerytrail.verify_range($1, $2, $3, NULL, $4);
+    -- The head, last: whatever precedes it says more.
+    RETURN QUERY
+    SELECT e.n, e.batch_id, e.fault, NULL::date, NULL::uuid, NULL::int4, e.detail
+    FROM celerytrail.verify_ends($1, $4) AS e
+    WHERE e.batch_id IS NULL;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) IS 'Recomputes one chain after link from_n, whose hash is from_hash, and returns what is wrong, the earliest first; no row means consistent. See docs/design/hash-chain.md.';
+
+-- Name: verify_ends(integer, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.verify_ends(chain integer, at_most integer DEFAULT 100) RETURNS TABLE(n bigint, batch_id bigint, fault text, detail text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT * FROM (
+        SELECT c.n, c.batch_id, 'link before the first', ''
+        FROM celerytrail.chain c
+        WHERE c.chain = $1 AND c.n < 1
+        ORDER BY c.n
+        LIMIT $2
+    ) AS places
+    UNION ALL
+    SELECT
+        coalesce(l.n, 0),
+        NULL,
+        'head is not the last link',
+        CASE
+            WHEN h.chain IS NULL THEN 'it has none'
+            ELSE format('it says n %s, %s...', h.n, left(encode(h.hash, 'hex'), 16))
+        END
+    FROM celerytrail.ledger i
+    LEFT JOIN LATERAL (
+        SELECT c.n, c.hash, c.linked_at
+        FROM celerytrail.chain c
+        WHERE c.chain = $1 AND c.n >= 1
+        ORDER BY c.n DESC
+        LIMIT 1
+    ) AS l ON true
+    LEFT JOIN celerytrail.chain_head h ON h.chain = $1
+    WHERE h.n IS DISTINCT FROM coalesce(l.n, 0)
+       OR h.hash IS DISTINCT FROM coalesce(l.hash, sha256(
+           'celerytrail/genesis/v1'::bytea || '\x00'::bytea || uuid_send(i.ledger_id) || int4send($1)
+       ))
+       OR l.n IS NOT NULL AND h.linked_at IS DISTINCT FROM l.linked_at
+$_$;
+
+ALTER FUNCTION celerytrail.verify_ends(chain integer, at_most integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION verify_ends(chain integer, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.verify_ends(chain integer, at_most integer) IS 'What is wrong at the ends of one chain: links at places that no link can have, and a head that is not the last link.';
+
+-- Name: verify_group(smallint, bigint, date, bytea); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) RETURNS TABLE(fault text, row_id uuid, row_position integer, detail text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    WITH stored AS (
+        SELECT
+            s.row_id,
+            s.leaf,
+            (row_number() OVER (ORDER BY s.row_id))::int4 AS row_position,
+            row_number() OVER (PARTITION BY s.leaf ORDER BY s.row_id) AS copy
+        FROM celerytrail.stored_leaves s
+        WHERE s.kind = $1 AND s.batch_id = $2 AND s.day = $3
+    ), kept AS (
+        SELECT k.row_position, k.leaf, row_number() OVER (PARTITION BY k.leaf ORDER BY k.row_position) AS copy
+        FROM (
+            SELECT i AS row_position, substr($4, 32 * i - 31, 32) AS leaf
+            FROM generate_series(1, octet_length($4) / 32) AS i
+        ) k
+    ), strange AS (
+        SELECT s.row_id, s.row_position, row_number() OVER (ORDER BY s.row_position) AS k
+        FROM stored s
+        WHERE NOT EXISTS (SELECT FROM kept t WHERE t.leaf = s.leaf AND t.copy = s.copy)
+    ), missing AS (
+        SELECT t.row_position, row_number() OVER (ORDER BY t.row_position) AS k
+        FROM kept t
+        WHERE NOT EXISTS (SELECT FROM stored s WHERE s.leaf = t.leaf AND s.copy = t.copy)
+    )
+    SELECT
+        CASE WHEN s.k <= (SELECT count(*) FROM missing) THEN 'row altered' ELSE 'row added' END,
+        s.row_id,
+        s.row_position,
+        ''
+    FROM strange s
+    UNION ALL
+    SELECT 'row missing', NULL, m.row_position, coalesce('after ' || b.row_id, '')
+    FROM missing m
+    LEFT JOIN stored b ON b.row_position = m.row_position - 1
+    WHERE m.k > (SELECT count(*) FROM strange)
+$_$;
+
+ALTER FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION verify_group(kind smallint, batch_id bigint, day date, leaves bytea); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) IS 'Names the rows of one day of one batch that differ from its kept leaves.';
+
+-- Name: verify_range(integer, bigint, bytea, bigint, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer DEFAULT 100) RETURNS TABLE(n bigint, batch_id bigint, fault text, day date, row_id uuid, row_position integer, detail text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
@@ -1592,8 +4117,8 @@ DECLARE
         (SELECT c.linked_at FROM celerytrail.chain c WHERE c.chain = $1 AND c.n = $2 AND c.n >= 1),
         '-infinity'
     );
-    lowest int8;
-    highest int8;
+    span_batches int8[];
+    action_batches int8[];
     one record;
     same bool;
     told int4 := 0;
@@ -1603,15 +4128,6 @@ BEGIN
         RAISE EXCEPTION 'celerytrail: client_encoding must be UTF8, not %', pg_client_encoding()
             USING ERRCODE = 'CT003';
     END IF;
-
-    -- Places that no link can have, whatever part of the chain is read: nothing follows from them.
-    FOR n, batch_id IN
-        SELECT c.n, c.batch_id FROM celerytrail.chain c WHERE c.chain = $1 AND c.n < 1 ORDER BY c.n LIMIT $4
-    LOOP
-        fault := 'link before the first'; detail := '';
-        RETURN NEXT;
-        told := told + 1;
-    END LOOP;
 
     FOR one IN
         WITH links AS (
@@ -1624,7 +4140,7 @@ BEGIN
                 lag(c.linked_at, 1, start_time) OVER w AS time_before
             FROM celerytrail.chain c
             LEFT JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
-            WHERE c.chain = $1 AND c.n > $2
+            WHERE c.chain = $1 AND c.n > $2 AND ($4 IS NULL OR c.n <= $4)
             WINDOW w AS (ORDER BY c.n)
         )
         SELECT
@@ -1674,12 +4190,14 @@ BEGIN
         day := NULL; row_id := NULL; row_position := NULL;
         RETURN NEXT;
         told := told + 1;
-        EXIT WHEN told >= $4;
+        EXIT WHEN told >= $5;
     END LOOP;
 
-    SELECT min(c.batch_id), max(c.batch_id) INTO lowest, highest
+    SELECT array_agg(c.batch_id) FILTER (WHERE b.kind = 1), array_agg(c.batch_id) FILTER (WHERE b.kind = 2)
+    INTO span_batches, action_batches
     FROM celerytrail.chain c
-    WHERE c.chain = $1 AND c.n > $2;
+    JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
+    WHERE c.chain = $1 AND c.n > $2 AND ($4 IS NULL OR c.n <= $4) AND b.format_version = 1;
 
     FOR one IN
         WITH links AS MATERIALIZED (
@@ -1688,7 +4206,8 @@ BEGIN
             JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
             CROSS JOIN LATERAL celerytrail.block_body(b.batch_id, b.cnt, b.days, b.cnts, b.roots)
                 AS body (body_hash, rows)
-            WHERE c.chain = $1 AND c.n > $2 AND b.format_version = 1 AND b.kind IN (1, 2)
+            WHERE c.chain = $1 AND c.n > $2 AND ($4 IS NULL OR c.n <= $4)
+              AND b.format_version = 1 AND b.kind IN (1, 2)
               AND body.body_hash = b.body_hash
         ), said AS (
             SELECT l.batch_id, g.day, g.cnt, g.root
@@ -1701,13 +4220,13 @@ BEGIN
                 count(*)::int4 AS cnt,
                 sha256('\x01'::bytea || string_agg(s.leaf, ''::bytea ORDER BY s.row_id)) AS root
             FROM celerytrail.stored_leaves s
-            WHERE s.batch_id BETWEEN lowest AND highest
-              AND EXISTS (SELECT FROM links l WHERE l.batch_id = s.batch_id AND l.kind = s.kind)
+            WHERE s.kind = 1 AND s.batch_id = ANY(span_batches)
+               OR s.kind = 2 AND s.batch_id = ANY(action_batches)
             GROUP BY s.batch_id, s.day
         ), kept AS (
             SELECT g.batch_id, g.day, g.cnt, g.root, sha256('\x01'::bytea || g.leaves) AS leaves_root
             FROM celerytrail.leaf_groups g
-            WHERE g.batch_id BETWEEN lowest AND highest
+            WHERE g.batch_id = ANY(span_batches || action_batches)
         )
         SELECT
             l.n,
@@ -1749,7 +4268,7 @@ BEGIN
                 RETURN NEXT;
                 told := told + 1;
             END LOOP;
-            EXIT WHEN told >= $4;
+            EXIT WHEN told >= $5;
             CONTINUE;
         END IF;
         IF one.is_dropped AND (one.is_kept OR one.kind = 1 AND one.stored_cnt IS NOT NULL) THEN
@@ -1761,7 +4280,7 @@ BEGIN
             );
             RETURN NEXT;
             told := told + 1;
-            EXIT WHEN told >= $4;
+            EXIT WHEN told >= $5;
             detail := '';
         END IF;
         -- Retention takes rows of spans and all leaves, never an action.
@@ -1795,89 +4314,16 @@ BEGIN
                 told := told + 1;
             END LOOP;
         END IF;
-        EXIT WHEN told >= $4;
+        EXIT WHEN told >= $5;
     END LOOP;
-
-    -- The head, last: whatever precedes it says more.
-    SELECT c.n, c.hash, c.linked_at INTO one
-    FROM celerytrail.chain c
-    WHERE c.chain = $1 AND c.n >= 1
-    ORDER BY c.n DESC
-    LIMIT 1;
-    n := coalesce(one.n, 0); batch_id := NULL; fault := 'head is not the last link';
-    day := NULL; row_id := NULL; row_position := NULL;
-    SELECT format('it says n %s, %s...', h.n, left(encode(h.hash, 'hex'), 16)) INTO detail
-    FROM celerytrail.chain_head h
-    WHERE h.chain = $1;
-    IF NOT FOUND THEN
-        detail := 'it has none';
-        RETURN NEXT;
-    ELSIF NOT EXISTS (
-        SELECT
-        FROM celerytrail.chain_head h
-        WHERE h.chain = $1
-          AND h.n = coalesce(one.n, 0)
-          AND h.hash = coalesce(one.hash, genesis)
-          AND (one.n IS NULL OR h.linked_at = one.linked_at)
-    ) THEN
-        RETURN NEXT;
-    END IF;
 END
 $_$;
 
-ALTER FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) OWNER TO celerytrail_owner;
+ALTER FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) OWNER TO celerytrail_owner;
 
--- Name: FUNCTION verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) IS 'Recomputes one chain after link from_n, whose hash is from_hash, and returns what is wrong, the earliest first; no row means consistent. See docs/design/hash-chain.md.';
-
--- Name: verify_group(smallint, bigint, date, bytea); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) RETURNS TABLE(fault text, row_id uuid, row_position integer, detail text)
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-    WITH stored AS (
-        SELECT
-            s.row_id,
-            s.leaf,
-            (row_number() OVER (ORDER BY s.row_id))::int4 AS row_position,
-            row_number() OVER (PARTITION BY s.leaf ORDER BY s.row_id) AS copy
-        FROM celerytrail.stored_leaves s
-        WHERE s.kind = $1 AND s.batch_id = $2 AND s.day = $3
-    ), kept AS (
-        SELECT k.row_position, k.leaf, row_number() OVER (PARTITION BY k.leaf ORDER BY k.row_position) AS copy
-        FROM (
-            SELECT i AS row_position, substr($4, 32 * i - 31, 32) AS leaf
-            FROM generate_series(1, octet_length($4) / 32) AS i
-        ) k
-    ), strange AS (
-        SELECT s.row_id, s.row_position, row_number() OVER (ORDER BY s.row_position) AS k
-        FROM stored s
-        WHERE NOT EXISTS (SELECT FROM kept t WHERE t.leaf = s.leaf AND t.copy = s.copy)
-    ), missing AS (
-        SELECT t.row_position, row_number() OVER (ORDER BY t.row_position) AS k
-        FROM kept t
-        WHERE NOT EXISTS (SELECT FROM stored s WHERE s.leaf = t.leaf AND s.copy = t.copy)
-    )
-    SELECT
-        CASE WHEN s.k <= (SELECT count(*) FROM missing) THEN 'row altered' ELSE 'row added' END,
-        s.row_id,
-        s.row_position,
-        ''
-    FROM strange s
-    UNION ALL
-    SELECT 'row missing', NULL, m.row_position, coalesce('after ' || b.row_id, '')
-    FROM missing m
-    LEFT JOIN stored b ON b.row_position = m.row_position - 1
-    WHERE m.k > (SELECT count(*) FROM strange)
-$_$;
-
-ALTER FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) OWNER TO celerytrail_owner;
-
--- Name: FUNCTION verify_group(kind smallint, batch_id bigint, day date, leaves bytea); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
-
-COMMENT ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) IS 'Names the rows of one day of one batch that differ from its kept leaves.';
+COMMENT ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) IS 'Recomputes the links of one chain after from_n, whose hash is from_hash, up to to_n (NULL: its end), with their blocks, leaves and rows, and returns what is wrong, the earliest first. Ranges that meet are as good as one pass.';
 
 -- Name: watch_sessions(interval, interval, interval, interval); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -1966,6 +4412,141 @@ ALTER FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound i
 
 COMMENT ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) IS 'Ends sessions of Grafana''s role, and long or idle transactions of sinks and the action API, beyond the bounds. Returns each, with the reason.';
 
+-- Name: write_lost(celerytrail.spans[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.write_lost(rows celerytrail.spans[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO celerytrail.streams AS s (
+        stream_id, namespace, service, environment, process_kind, worker, host, pid, seqs, last_seq,
+        closed_at, first_seen_at, updated_at
+    )
+    SELECT
+        g.stream_id, g.namespace, g.service, g.environment, max(g.process_kind), max(g.worker),
+        max(g.host), max(g.pid), range_agg(int8range(g.seq, g.seq, '[]')), max(g.seq),
+        max(g.event_time), min(g.event_time), max(g.event_time)
+    FROM unnest(rows) AS g
+    GROUP BY g.stream_id, g.namespace, g.service, g.environment
+    ORDER BY g.stream_id;
+
+    INSERT INTO celerytrail.spans (
+        event_id, event_time, day, namespace, service, environment, stream_id, seq, step, inferred,
+        trace_id, span_id, parent_span_id, span_name, span_kind, status_code, start_unix_nano,
+        end_unix_nano, process_kind, worker, host, pid, task_id, task_name, retries, queue, root_id,
+        parent_id, group_id, root_group_id, chord_body_id, send_id, sent_unix_nano, run_id, eta,
+        priority, attributes
+    )
+    SELECT
+        g.event_id, g.event_time, g.day, g.namespace, g.service, g.environment, g.stream_id, g.seq,
+        g.step, g.inferred, g.trace_id, g.span_id, g.parent_span_id, g.span_name, g.span_kind,
+        g.status_code, g.start_unix_nano, g.end_unix_nano, g.process_kind, g.worker, g.host, g.pid,
+        g.task_id, g.task_name, g.retries, g.queue, g.root_id, g.parent_id, g.group_id,
+        g.root_group_id, g.chord_body_id, g.send_id, g.sent_unix_nano, g.run_id, g.eta, g.priority,
+        g.attributes
+    FROM unnest(rows) AS g
+    ORDER BY g.event_id;
+
+    INSERT INTO celerytrail.tasks AS t (
+        namespace, service, environment, task_id, task_name, queue, eta, priority, retries, send_id,
+        trace_id, message_day, message_key, state, inferred, worker, finished_at, state_day, state_key,
+        root_id, parent_id, group_id, root_group_id, chord_body_id, attempts, updated_at
+    )
+    SELECT
+        g.namespace, g.service, g.environment, g.task_id, g.task_name, m.queue, m.eta, m.priority,
+        m.retries, m.send_id, m.trace_id, m.day, m.message_key, p.state, g.inferred, g.worker,
+        g.event_time, g.day,
+        celerytrail.event_key(coalesce(g.sent_unix_nano, 0), p.rank, g.end_unix_nano, g.event_id),
+        g.root_id, g.parent_id, g.group_id, g.root_group_id, g.chord_body_id,
+        least(greatest(coalesce(g.retries, 0), 0), 2147483646) + 1, g.event_time
+    FROM unnest(rows) AS g
+    JOIN celerytrail.steps p ON p.step = g.step AND p.subject = 'task'
+    -- An event that does not know the name of the task says nothing of the message.
+    LEFT JOIN LATERAL (
+        SELECT
+            g.queue, g.eta, g.priority, g.retries, g.send_id, g.trace_id, g.day,
+            celerytrail.event_key(
+                coalesce(g.sent_unix_nano, 0), 255 - p.rank, g.end_unix_nano, g.event_id
+            ) AS message_key
+        WHERE g.task_name IS NOT NULL
+    ) AS m ON true
+    ORDER BY g.task_id, g.namespace, g.service, g.environment
+    ON CONFLICT (task_id, namespace, service, environment) DO UPDATE SET
+        task_name = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.task_name ELSE t.task_name END,
+        queue = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.queue ELSE t.queue END,
+        eta = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.eta ELSE t.eta END,
+        priority = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.priority ELSE t.priority END,
+        retries = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.retries ELSE t.retries END,
+        send_id = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.send_id ELSE t.send_id END,
+        trace_id = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.trace_id ELSE t.trace_id END,
+        message_day = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN excluded.message_day ELSE t.message_day END,
+        args_commitment = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN NULL ELSE t.args_commitment END,
+        kwargs_commitment = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN NULL ELSE t.kwargs_commitment END,
+        stamps_commitment = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN NULL ELSE t.stamps_commitment END,
+        body_commitment = CASE WHEN excluded.message_key > coalesce(t.message_key, '') THEN NULL ELSE t.body_commitment END,
+        message_key = greatest(t.message_key, excluded.message_key),
+        state = CASE WHEN excluded.state_key > t.state_key THEN excluded.state ELSE t.state END,
+        inferred = CASE WHEN excluded.state_key > t.state_key THEN excluded.inferred ELSE t.inferred END,
+        worker = CASE WHEN excluded.state_key > t.state_key THEN excluded.worker ELSE t.worker END,
+        finished_at = CASE WHEN excluded.state_key > t.state_key THEN excluded.finished_at ELSE t.finished_at END,
+        runtime_us = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.runtime_us END,
+        exception_class = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.exception_class END,
+        state_day = CASE WHEN excluded.state_key > t.state_key THEN excluded.state_day ELSE t.state_day END,
+        exception_commitment = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.exception_commitment END,
+        traceback_commitment = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.traceback_commitment END,
+        result_commitment = CASE WHEN excluded.state_key > t.state_key THEN NULL ELSE t.result_commitment END,
+        state_key = greatest(t.state_key, excluded.state_key),
+        root_id = greatest(t.root_id, excluded.root_id),
+        parent_id = greatest(t.parent_id, excluded.parent_id),
+        group_id = greatest(t.group_id, excluded.group_id),
+        root_group_id = greatest(t.root_group_id, excluded.root_group_id),
+        chord_body_id = greatest(t.chord_body_id, excluded.chord_body_id),
+        attempts = greatest(t.attempts, excluded.attempts),
+        updated_at = greatest(t.updated_at, excluded.updated_at);
+
+    INSERT INTO celerytrail.runs AS r (
+        namespace, service, environment, run_id, task_id, task_name, send_id, trace_id, retries, queue,
+        worker, host, pid, state, inferred, finished_at, state_day, state_key, updated_at
+    )
+    SELECT
+        g.namespace, g.service, g.environment, g.run_id, g.task_id, g.task_name, g.send_id, g.trace_id,
+        g.retries, g.queue, g.worker, g.host, g.pid, p.state, g.inferred, g.event_time, g.day,
+        celerytrail.event_key(coalesce(g.sent_unix_nano, 0), p.rank, g.end_unix_nano, g.event_id),
+        g.event_time
+    FROM unnest(rows) AS g
+    JOIN celerytrail.steps p ON p.step = g.step AND p.subject = 'task'
+    ORDER BY g.run_id, g.namespace, g.service, g.environment
+    ON CONFLICT (run_id, namespace, service, environment) DO UPDATE SET
+        state = excluded.state,
+        inferred = excluded.inferred,
+        trace_id = excluded.trace_id,
+        finished_at = excluded.finished_at,
+        runtime_us = NULL,
+        exception_class = NULL,
+        state_day = excluded.state_day,
+        exception_commitment = NULL,
+        traceback_commitment = NULL,
+        result_commitment = NULL,
+        state_key = excluded.state_key,
+        updated_at = greatest(r.updated_at, excluded.updated_at)
+    WHERE excluded.state_key > r.state_key;
+
+    UPDATE celerytrail.groups g
+    SET updated_at = greatest(g.updated_at, n.updated_at)
+    FROM (
+        SELECT r.group_id, r.namespace, r.service, r.environment, max(r.event_time) AS updated_at
+        FROM unnest(rows) AS r
+        WHERE r.group_id IS NOT NULL
+        GROUP BY r.group_id, r.namespace, r.service, r.environment
+    ) AS n
+    WHERE (g.group_id, g.namespace, g.service, g.environment)
+        = (n.group_id, n.namespace, n.service, n.environment);
+END
+$$;
+
+ALTER FUNCTION celerytrail.write_lost(rows celerytrail.spans[]) OWNER TO celerytrail_owner;
+
 -- Name: harden_database(); Type: FUNCTION; Schema: celerytrail_admin; Owner: postgres
 
 CREATE FUNCTION celerytrail_admin.harden_database() RETURNS void
@@ -2018,7 +4599,7 @@ CREATE FUNCTION celerytrail_admin.login_roles() RETURNS SETOF name
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     VALUES ('celerytrail_sink'::name), ('celerytrail_actions'), ('celerytrail_grafana'),
-        ('celerytrail_verifier'), ('celerytrail_maintainer')
+        ('celerytrail_verifier'), ('celerytrail_maintainer'), ('celerytrail_checkpointer')
 $$;
 
 ALTER FUNCTION celerytrail_admin.login_roles() OWNER TO postgres;
@@ -2173,8 +4754,6 @@ ALTER FUNCTION celerytrail_admin.withheld_functions() OWNER TO postgres;
 
 COMMENT ON FUNCTION celerytrail_admin.withheld_functions() IS 'The functions that PUBLIC may execute in a fresh database and must not in the ledger''s.';
 
-SET default_tablespace = '';
-
 SET default_table_access_method = heap;
 
 -- Name: action_reasons; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
@@ -2193,17 +4772,6 @@ ALTER TABLE celerytrail.action_reasons OWNER TO celerytrail_owner;
 -- Name: TABLE action_reasons; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON TABLE celerytrail.action_reasons IS 'Why somebody did something, in their words: user data. The intent in the chain carries the commitment, kind ''reason'' of exporter/commitment.py; deleting a row erases the words everywhere.';
-
--- Name: batch_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE SEQUENCE celerytrail.batch_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
-ALTER SEQUENCE celerytrail.batch_seq OWNER TO celerytrail_owner;
 
 -- Name: actions; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2353,6 +4921,188 @@ ALTER TABLE celerytrail.chain_head OWNER TO celerytrail_owner;
 -- Name: TABLE chain_head; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON TABLE celerytrail.chain_head IS 'Where each chain stands. Updated once a block, at COMMIT, hence the fill factor.';
+
+-- Name: chain_now; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE SEQUENCE celerytrail.chain_now
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    MAXVALUE 63
+    CACHE 1;
+
+ALTER SEQUENCE celerytrail.chain_now OWNER TO celerytrail_owner;
+
+-- Name: checkpoints; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.checkpoints (
+    checkpoint_id bigint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    issued_at timestamp with time zone,
+    epoch integer,
+    key_id text,
+    chains json DEFAULT '[]'::json NOT NULL,
+    note text,
+    published json DEFAULT '{}'::json NOT NULL,
+    trouble text,
+    recorded_by text DEFAULT SESSION_USER NOT NULL,
+    CONSTRAINT checkpoints_chains_check CHECK (((json_typeof(chains) = 'array'::text) AND (octet_length((chains)::text) <= 262144))),
+    CONSTRAINT checkpoints_check CHECK (((note IS NULL) OR ((issued_at IS NOT NULL) AND (epoch IS NOT NULL) AND (key_id IS NOT NULL)))),
+    CONSTRAINT checkpoints_check1 CHECK (((note IS NOT NULL) OR (trouble IS NOT NULL))),
+    CONSTRAINT checkpoints_epoch_check CHECK ((epoch >= 1)),
+    CONSTRAINT checkpoints_key_id_check CHECK ((octet_length(key_id) <= 200)),
+    CONSTRAINT checkpoints_note_check CHECK ((octet_length(note) <= 262144)),
+    CONSTRAINT checkpoints_published_check CHECK (((json_typeof(published) = 'object'::text) AND (octet_length((published)::text) <= 16384))),
+    CONSTRAINT checkpoints_trouble_check CHECK ((octet_length(trouble) <= 8192))
+);
+
+ALTER TABLE celerytrail.checkpoints OWNER TO celerytrail_owner;
+
+-- Name: TABLE checkpoints; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.checkpoints IS 'What `celerytrail checkpoint` signed and where it went; without a note, why it refused to sign. For dashboards: evidence are the notes kept outside of this database, and no verifier believes this table.';
+
+-- Name: COLUMN checkpoints.chains; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.checkpoints.chains IS '[{"chain": 0, "n": 12, "hash": "hex"}], the signed heads.';
+
+-- Name: COLUMN checkpoints.published; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.checkpoints.published IS 'Each destination and "ok" or what it answered: {"file": "ok", "otlp": "refused 503"}.';
+
+-- Name: checkpoints_checkpoint_id_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE celerytrail.checkpoints ALTER COLUMN checkpoint_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME celerytrail.checkpoints_checkpoint_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: conclusion; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.conclusion (
+    silent_after interval DEFAULT '00:05:00'::interval NOT NULL,
+    stuck_factor double precision DEFAULT 3 NOT NULL,
+    stuck_at_least interval DEFAULT '00:01:00'::interval NOT NULL,
+    stuck_history integer DEFAULT 20 NOT NULL,
+    only_row boolean DEFAULT true NOT NULL,
+    CONSTRAINT conclusion_only_row_check CHECK (only_row),
+    CONSTRAINT conclusion_silent_after_check CHECK ((silent_after >= '00:00:01'::interval)),
+    CONSTRAINT conclusion_stuck_at_least_check CHECK ((stuck_at_least >= '00:00:00'::interval)),
+    CONSTRAINT conclusion_stuck_factor_check CHECK ((stuck_factor >= (1)::double precision)),
+    CONSTRAINT conclusion_stuck_history_check CHECK ((stuck_history >= 1))
+);
+
+ALTER TABLE celerytrail.conclusion OWNER TO celerytrail_owner;
+
+-- Name: TABLE conclusion; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.conclusion IS 'When a process counts as gone, and a run as stuck. A table and no argument, so that no client decides it: an administrator updates it.';
+
+-- Name: day_drops; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.day_drops (
+    day date NOT NULL,
+    action_id uuid NOT NULL,
+    actor text NOT NULL,
+    actor_kind text NOT NULL,
+    announced_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    groups bigint NOT NULL,
+    rows bigint NOT NULL,
+    dropped_at timestamp with time zone,
+    forgotten_at timestamp with time zone,
+    forgotten jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE celerytrail.day_drops OWNER TO celerytrail_owner;
+
+-- Name: TABLE day_drops; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.day_drops IS 'The days that retention announced, dropped, and forgot in the read model: how far each has come. Evidence is in the chain.';
+
+-- Name: erased_tasks; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.erased_tasks (
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    task_id text NOT NULL,
+    kinds text[] NOT NULL,
+    erasure_id uuid NOT NULL,
+    erased_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE celerytrail.erased_tasks OWNER TO celerytrail_owner;
+
+-- Name: TABLE erased_tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.erased_tasks IS 'Tasks whose payloads were erased, and which kinds: one that comes late, from a spool, is refused. No user data. Goes with retention.';
+
+-- Name: erasure_targets; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.erasure_targets (
+    erasure_id uuid NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    task_id text NOT NULL,
+    marked boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE celerytrail.erasure_targets OWNER TO celerytrail_owner;
+
+-- Name: TABLE erasure_targets; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.erasure_targets IS 'What open erasures have still to do. Fixed when one begins, so that the one who finishes it does the same.';
+
+-- Name: erasures; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.erasures (
+    erasure_id uuid NOT NULL,
+    actor text NOT NULL,
+    actor_kind text NOT NULL,
+    kinds text[] NOT NULL,
+    selection json NOT NULL,
+    tasks bigint NOT NULL,
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    continued_by text,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    finished_at timestamp with time zone
+);
+
+ALTER TABLE celerytrail.erasures OWNER TO celerytrail_owner;
+
+-- Name: TABLE erasures; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.erasures IS 'Each run of `celerytrail erase`: its id is that of the intent in the chain. Open until it is finished, by itself or by the next run.';
+
+-- Name: failures; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.failures (
+    event_id uuid NOT NULL,
+    event_time timestamp with time zone NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    fingerprint text NOT NULL,
+    step text NOT NULL,
+    exception_class text NOT NULL,
+    task_id text NOT NULL,
+    task_name text,
+    queue text,
+    worker text,
+    retries integer,
+    workflow_id text NOT NULL
+);
+
+ALTER TABLE celerytrail.failures OWNER TO celerytrail_owner;
+
+-- Name: TABLE failures; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.failures IS 'Each event of a task that carries an exception, with the fingerprint of that. Derived from spans; no user data.';
 
 -- Name: groups; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2521,17 +5271,6 @@ ALTER TABLE celerytrail.orphan_scans OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.orphan_scans IS 'How far each search for payloads without a span has come, so that each payload is looked at once by each.';
 
--- Name: principal_now; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE SEQUENCE celerytrail.principal_now
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
-ALTER SEQUENCE celerytrail.principal_now OWNER TO celerytrail_owner;
-
 -- Name: payloads; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.payloads (
@@ -2672,6 +5411,41 @@ ALTER TABLE celerytrail.quarantine ALTER COLUMN quarantine_id ADD GENERATED ALWA
     CACHE 1
 );
 
+-- Name: read_model_checks; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.read_model_checks (
+    check_id bigint NOT NULL,
+    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sampled integer NOT NULL,
+    different integer NOT NULL,
+    incomparable integer NOT NULL,
+    namespace text,
+    service text,
+    environment text,
+    task_id text,
+    column_name text,
+    stored text,
+    recomputed text,
+    seconds double precision NOT NULL
+);
+
+ALTER TABLE celerytrail.read_model_checks OWNER TO celerytrail_owner;
+
+-- Name: TABLE read_model_checks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.read_model_checks IS 'What each look at a sample of tasks found, and the first difference. No user data: the read model has none.';
+
+-- Name: read_model_checks_check_id_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE celerytrail.read_model_checks ALTER COLUMN check_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME celerytrail.read_model_checks_check_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 -- Name: run_ends; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.run_ends (
@@ -2736,6 +5510,27 @@ ALTER TABLE celerytrail.runs OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.runs IS 'Each execution of each attempt. Derived from spans.';
 
+-- Name: searchable; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.searchable (
+    event_time timestamp with time zone NOT NULL,
+    day date NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    task_id text NOT NULL,
+    kind text NOT NULL,
+    commitment bytea NOT NULL,
+    excerpt text NOT NULL,
+    CONSTRAINT searchable_kind_check CHECK ((kind = ANY (ARRAY['args'::text, 'kwargs'::text, 'exception'::text])))
+);
+
+ALTER TABLE celerytrail.searchable OWNER TO celerytrail_owner;
+
+-- Name: TABLE searchable; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.searchable IS 'The first 512 characters of shown arguments and exceptions, in lower case. User data: a row comes and goes with its payload.';
+
 -- Name: shown_reasons; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail.shown_reasons AS
@@ -2751,67 +5546,6 @@ ALTER VIEW celerytrail.shown_reasons OWNER TO celerytrail_owner;
 -- Name: VIEW shown_reasons; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON VIEW celerytrail.shown_reasons IS 'The reasons that are what their intent in the chain commits to. One that was put in the place of another is not shown.';
-
--- Name: spans; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE TABLE celerytrail.spans (
-    event_id uuid NOT NULL,
-    event_time timestamp with time zone NOT NULL,
-    day date NOT NULL,
-    namespace text NOT NULL,
-    service text NOT NULL,
-    environment text NOT NULL,
-    stream_id uuid NOT NULL,
-    seq bigint NOT NULL,
-    step text NOT NULL,
-    inferred boolean NOT NULL,
-    trace_id bytea NOT NULL,
-    span_id bytea NOT NULL,
-    parent_span_id bytea,
-    span_name text NOT NULL,
-    span_kind smallint NOT NULL,
-    status_code smallint NOT NULL,
-    start_unix_nano bigint NOT NULL,
-    end_unix_nano bigint NOT NULL,
-    process_kind text,
-    worker text,
-    host text,
-    pid integer,
-    task_id text,
-    task_name text,
-    retries integer,
-    queue text,
-    root_id text,
-    parent_id text,
-    group_id text,
-    root_group_id text,
-    chord_body_id text,
-    send_id bytea,
-    sent_unix_nano bigint,
-    run_id bytea,
-    eta timestamp with time zone,
-    priority integer,
-    queue_wait_us bigint,
-    runtime_us bigint,
-    exception_class text,
-    about_stream_id uuid,
-    commitments json,
-    links json,
-    marks text,
-    attributes json NOT NULL,
-    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    principal_id bigint DEFAULT currval('celerytrail.principal_now'::regclass) NOT NULL,
-    batch_id bigint DEFAULT currval('celerytrail.batch_seq'::regclass) NOT NULL,
-    CONSTRAINT spans_day CHECK (((day = ANY (ARRAY['-infinity'::date, 'infinity'::date])) OR (day = ((event_time AT TIME ZONE 'UTC'::text))::date))),
-    CONSTRAINT spans_seq CHECK ((seq >= 1))
-)
-PARTITION BY LIST (day);
-
-ALTER TABLE celerytrail.spans OWNER TO celerytrail_owner;
-
--- Name: TABLE spans; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
-
-COMMENT ON TABLE celerytrail.spans IS 'The ledger: one row for each step in the life of a task, a group, a worker or a stream. Append only, hashed into blocks.';
 
 -- Name: spans_after_all; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3069,7 +5803,8 @@ CREATE TABLE celerytrail.tasks (
     first_sent_at timestamp with time zone,
     sent_at timestamp with time zone,
     received_at timestamp with time zone,
-    updated_at timestamp with time zone
+    updated_at timestamp with time zone,
+    chain_length integer
 )
 WITH (fillfactor='70');
 
@@ -3222,7 +5957,8 @@ CREATE VIEW celerytrail.workflow_tasks AS
           WHERE ((c.chord_body_id = t.task_id) AND ((c.namespace = t.namespace) AND (c.service = t.service) AND (c.environment = t.environment)))
          LIMIT 1) AS body_of,
     COALESCE(h.is_retried, false) AS is_retried,
-    COALESCE(h.is_acknowledged, false) AS is_acknowledged
+    COALESCE(h.is_acknowledged, false) AS is_acknowledged,
+    t.chain_length
    FROM ((celerytrail.tasks t
      CROSS JOIN LATERAL ( SELECT
                 CASE
@@ -3346,7 +6082,7 @@ CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
     w.headers,
     g.chord_body_id,
     encode(g.trace_id, 'hex'::text) AS trace_id
-   FROM ((((((((( SELECT m.workflow_id,
+   FROM (((((((((( SELECT m.workflow_id,
             m.namespace,
             m.service,
             m.environment,
@@ -3363,6 +6099,7 @@ CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
             count(*) FILTER (WHERE ((m.outcome = 'failed'::text) AND (NOT m.is_retried) AND (NOT m.is_acknowledged))) AS open_failures,
             count(*) FILTER (WHERE m.is_retried) AS retried,
             count(*) FILTER (WHERE m.is_acknowledged) AS acknowledged,
+            count(*) FILTER (WHERE (m.chain_length > 1)) AS chains,
             min(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS first_name,
             max(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS last_name
            FROM celerytrail.workflow_tasks m
@@ -3374,10 +6111,11 @@ CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
                 CASE
                     WHEN (w.is_group AND ((g.kind = 'chord'::text) OR (g.chord_body_id IS NOT NULL))) THEN 'chord'::text
                     WHEN w.is_group THEN 'group'::text
+                    WHEN (root.chain_length > 1) THEN 'chain'::text
                     WHEN (w.members = 1) THEN 'task'::text
-                    WHEN ( SELECT (count(l.parent_id) = count(DISTINCT l.parent_id))
-                       FROM celerytrail.tasks l
-                      WHERE ((COALESCE(l.root_group_id, l.root_id, l.task_id) = w.workflow_id) AND ((l.namespace = w.namespace) AND (l.service = w.service) AND (l.environment = w.environment)))) THEN 'chain'::text
+                    WHEN ( SELECT (count(l_1.parent_id) = count(DISTINCT l_1.parent_id))
+                       FROM celerytrail.tasks l_1
+                      WHERE ((COALESCE(l_1.root_group_id, l_1.root_id, l_1.task_id) = w.workflow_id) AND ((l_1.namespace = w.namespace) AND (l_1.service = w.service) AND (l_1.environment = w.environment)))) THEN 'chain'::text
                     ELSE 'task'::text
                 END AS "case") k(kind))
      CROSS JOIN LATERAL ( SELECT
@@ -3390,7 +6128,7 @@ CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
                     ELSE COALESCE(root.task_name, '?'::text)
                 END AS "coalesce") n(name))
      LEFT JOIN LATERAL ( SELECT (count(*) > 0) AS is_missing,
-            COALESCE(bool_or((h.finished_at < (now() - '00:01:00'::interval))), false) AS is_late,
+            COALESCE(bool_or(((h.others = 0) AND (((h.members >= GREATEST(o.size, (1)::bigint)) AND (h.finished_at < (now() - '00:01:00'::interval))) OR ((w.unfinished = 0) AND (w.updated_at < (now() - '00:10:00'::interval)))))), false) AS is_late,
             COALESCE(bool_and(h.is_retried), false) AS is_retried
            FROM (celerytrail.groups o
              CROSS JOIN LATERAL ( SELECT count(*) AS members,
@@ -3405,11 +6143,38 @@ CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
                    FROM celerytrail.tasks t
                   WHERE (t.task_id = o.chord_body_id)))) AND ((o.chord_body_id IS NOT NULL) OR (NOT (EXISTS ( SELECT
                    FROM celerytrail.tasks t
-                  WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = w.workflow_id) AND ((t.namespace = o.namespace) AND (t.service = o.service) AND (t.environment = o.environment)) AND (t.group_id IS DISTINCT FROM o.group_id)))))) AND (h.members >= GREATEST(o.size, (1)::bigint)) AND (h.others = 0))) b ON (true))
+                  WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = w.workflow_id) AND ((t.namespace = o.namespace) AND (t.service = o.service) AND (t.environment = o.environment)) AND (t.group_id IS DISTINCT FROM o.group_id)))))))) b ON (true))
+     LEFT JOIN LATERAL ( WITH RECURSIVE links(first_id, length, task_id, place) AS (
+                 SELECT t.task_id,
+                    t.chain_length,
+                    t.task_id,
+                    1 AS "?column?"
+                   FROM celerytrail.tasks t
+                  WHERE ((w.chains > 0) AND (w.failed = 0) AND (w.unfinished = 0) AND (COALESCE(t.root_group_id, t.root_id, t.task_id) = w.workflow_id) AND ((t.namespace = w.namespace) AND (t.service = w.service) AND (t.environment = w.environment)) AND (t.chain_length > 1))
+                UNION ALL
+                 SELECT l_1.first_id,
+                    l_1.length,
+                    n_1.task_id,
+                    (l_1.place + 1)
+                   FROM (links l_1
+                     JOIN celerytrail.tasks n_1 ON ((n_1.parent_id = l_1.task_id)))
+                  WHERE (l_1.place < l_1.length)
+                )
+         SELECT (count(*) > 0) AS is_short,
+            (w.finished_at < (now() - '00:01:00'::interval)) AS is_over
+           FROM ( SELECT
+                   FROM links l_1
+                  GROUP BY l_1.first_id, l_1.length
+                 HAVING (max(l_1.place) < l_1.length)) short) l ON (true))
      CROSS JOIN LATERAL ( SELECT
                 CASE
                     WHEN ((w.failed = 0) AND b.is_late) THEN 'body never ran'::text
                     WHEN ((w.failed = 0) AND ((w.unfinished > 0) OR b.is_missing)) THEN 'running'::text
+                    WHEN ((w.failed = 0) AND l.is_short) THEN
+                    CASE
+                        WHEN l.is_over THEN 'broken off'::text
+                        ELSE 'running'::text
+                    END
                     WHEN (w.failed = 0) THEN 'succeeded'::text
                     WHEN ((k.kind = 'chord'::text) AND (body.state = 'succeeded'::text)) THEN 'partially failed'::text
                     WHEN ((k.kind = 'group'::text) AND (w.failed < w.members)) THEN 'partially failed'::text
@@ -3421,9 +6186,11 @@ CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
             f.exception_class
            FROM celerytrail.workflow_tasks f
           WHERE ((f.workflow_id = w.workflow_id) AND ((f.namespace = w.namespace) AND (f.service = w.service) AND (f.environment = w.environment)) AND (f.outcome = 'failed'::text))
-          ORDER BY (f.body_of IS NOT NULL), (COALESCE(f.exception_class, ''::text) ~ '(^|\.)ChordError$'::text), (EXISTS ( SELECT
+          ORDER BY ((COALESCE(f.exception_class, ''::text) ~ '(^|\.)ChordError$'::text) OR (EXISTS ( SELECT
                    FROM celerytrail.tasks child
-                  WHERE ((child.parent_id = f.task_id) AND ((child.namespace = f.namespace) AND (child.service = f.service) AND (child.environment = f.environment)) AND (child.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (child.finished_at <= f.finished_at)))), f.finished_at, f.task_id
+                  WHERE ((child.parent_id = f.task_id) AND ((child.namespace = f.namespace) AND (child.service = f.service) AND (child.environment = f.environment)) AND (child.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (child.finished_at <= f.finished_at)))) OR ((f.body_of IS NOT NULL) AND (EXISTS ( SELECT
+                   FROM celerytrail.tasks header
+                  WHERE ((header.group_id = f.body_of) AND (header.task_id <> f.task_id) AND ((header.namespace = f.namespace) AND (header.service = f.service) AND (header.environment = f.environment)) AND (header.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (header.finished_at <= f.finished_at)))))), f.is_acknowledged, f.finished_at, f.task_id
          LIMIT 1) c ON ((w.failed > 0)));
 
 ALTER VIEW celerytrail_views.workflows OWNER TO celerytrail_owner;
@@ -3827,6 +6594,65 @@ CREATE VIEW celerytrail_views.chain_state WITH (security_barrier='true') AS
 
 ALTER VIEW celerytrail_views.chain_state OWNER TO celerytrail_owner;
 
+-- Name: chains; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.chains WITH (security_barrier='true') AS
+ SELECT namespace,
+    service,
+    environment,
+    task_id,
+    chain_length
+   FROM celerytrail.tasks t
+  WHERE (chain_length > 1);
+
+ALTER VIEW celerytrail_views.chains OWNER TO celerytrail_owner;
+
+-- Name: VIEW chains; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.chains IS 'The first link of each chain, and how many links that has.';
+
+-- Name: checkpoint_silence; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.checkpoint_silence WITH (security_barrier='true') AS
+ SELECT signed.recorded_at AS signed_at,
+    (EXTRACT(epoch FROM (clock_timestamp() - signed.recorded_at)))::double precision AS seconds_silent,
+    signed.epoch,
+    signed.key_id,
+    latest.recorded_at AS told_at,
+    latest.trouble
+   FROM ((( SELECT) one
+     LEFT JOIN LATERAL ( SELECT c.recorded_at,
+            c.epoch,
+            c.key_id
+           FROM celerytrail.checkpoints c
+          WHERE (c.note IS NOT NULL)
+          ORDER BY c.checkpoint_id DESC
+         LIMIT 1) signed ON (true))
+     LEFT JOIN LATERAL ( SELECT c.recorded_at,
+            c.trouble
+           FROM celerytrail.checkpoints c
+          ORDER BY c.checkpoint_id DESC
+         LIMIT 1) latest ON (true));
+
+ALTER VIEW celerytrail_views.checkpoint_silence OWNER TO celerytrail_owner;
+
+-- Name: checkpoints; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.checkpoints WITH (security_barrier='true') AS
+ SELECT checkpoint_id,
+    recorded_at,
+    issued_at,
+    epoch,
+    key_id,
+    chains,
+    note,
+    published,
+    trouble,
+    recorded_by
+   FROM celerytrail.checkpoints c;
+
+ALTER VIEW celerytrail_views.checkpoints OWNER TO celerytrail_owner;
+
 -- Name: chords; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail_views.chords WITH (security_barrier='true') AS
@@ -3851,6 +6677,162 @@ ALTER VIEW celerytrail_views.chords OWNER TO celerytrail_owner;
 
 COMMENT ON VIEW celerytrail_views.chords IS 'One row a chord: its body, and whether anybody ever sent it.';
 
+-- Name: runs; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.runs WITH (security_barrier='true') AS
+ SELECT r.namespace,
+    r.service,
+    r.environment,
+    encode(r.run_id, 'hex'::text) AS run_id,
+    r.task_id,
+    r.task_name,
+    encode(r.send_id, 'hex'::text) AS send_id,
+    encode(r.trace_id, 'hex'::text) AS trace_id,
+    r.retries,
+    r.queue,
+    r.worker,
+    r.host,
+    r.pid,
+    r.started_at,
+    r.queue_wait_us,
+    r.updated_at,
+    COALESCE(e.state, r.state) AS state,
+    COALESCE(e.inferred, r.inferred) AS inferred,
+    COALESCE(e.finished_at, r.finished_at) AS finished_at,
+        CASE
+            WHEN (e.state IS NULL) THEN r.runtime_us
+            ELSE e.runtime_us
+        END AS runtime_us,
+        CASE
+            WHEN (e.state IS NULL) THEN r.exception_class
+            ELSE e.exception_class
+        END AS exception_class,
+    (e.state IS NOT NULL) AS ended_from_outside
+   FROM (celerytrail.runs r
+     LEFT JOIN celerytrail.run_ends e ON (((e.send_id = r.send_id) AND ((e.namespace = r.namespace) AND (e.service = r.service) AND (e.environment = r.environment)) AND ((r.finished_at IS NULL) OR r.inferred OR (r.state = 'aborted'::text)) AND ((r.started_at IS NULL) OR (r.started_at <= e.finished_at)) AND (NOT (EXISTS ( SELECT
+           FROM celerytrail.runs n
+          WHERE ((n.task_id = r.task_id) AND ((n.namespace = r.namespace) AND (n.service = r.service) AND (n.environment = r.environment)) AND (n.send_id = r.send_id) AND (n.started_at > r.started_at) AND (n.started_at <= e.finished_at))))))));
+
+ALTER VIEW celerytrail_views.runs OWNER TO celerytrail_owner;
+
+-- Name: critical_path; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.critical_path WITH (security_barrier='true') AS
+ SELECT w.namespace,
+    w.service,
+    w.environment,
+    w.workflow_id,
+    s.place,
+    s.task_id,
+    s.task_name,
+    s.state,
+    s.reason,
+    s.entered_at,
+    s.left_at,
+    (s.took_us - r.run_us) AS wait_us,
+    r.run_us,
+    ((s.took_us)::double precision / (GREATEST((EXTRACT(epoch FROM (w.ended_at - w.began_at)) * (1000000)::numeric), (1)::numeric))::double precision) AS share,
+    s.queue,
+    s.worker,
+    s.attempts
+   FROM ((( SELECT COALESCE(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
+            t.namespace,
+            t.service,
+            t.environment,
+            min(LEAST(t.first_sent_at, t.received_at, t.started_at, t.finished_at)) AS began_at,
+                CASE
+                    WHEN bool_or(((t.finished_at IS NULL) OR (t.state = 'retried'::text))) THEN now()
+                    ELSE max(t.finished_at)
+                END AS ended_at,
+            (array_agg(t.task_id ORDER BY ((t.finished_at IS NULL) OR (t.state = 'retried'::text)) DESC,
+                CASE
+                    WHEN (t.state <> 'retried'::text) THEN t.finished_at
+                    ELSE NULL::timestamp with time zone
+                END DESC, t.first_sent_at, t.task_id))[1] AS last_id
+           FROM celerytrail.tasks t
+          WHERE (t.task_name IS DISTINCT FROM 'celery.chord_unlock'::text)
+          GROUP BY COALESCE(t.root_group_id, t.root_id, t.task_id), t.namespace, t.service, t.environment) w
+     CROSS JOIN LATERAL ( WITH RECURSIVE back(steps_after, task_id, left_at, reason_of_next, seen) AS (
+                 SELECT 0 AS "?column?",
+                    w.last_id,
+                    w.ended_at,
+                    NULL::text AS text,
+                    ARRAY[w.last_id] AS "array"
+                UNION ALL
+                 SELECT (b_1.steps_after + 1),
+                    p.task_id,
+                    LEAST(
+                        CASE
+                            WHEN (c.first_sent_at >= p.first_sent_at) THEN c.first_sent_at
+                            ELSE c.sent_at
+                        END, p.finished_at, b_1.left_at) AS "least",
+                    p.reason,
+                    (b_1.seen || p.task_id)
+                   FROM ((back b_1
+                     JOIN celerytrail.tasks c ON (((c.task_id = b_1.task_id) AND ((c.namespace = w.namespace) AND (c.service = w.service) AND (c.environment = w.environment)))))
+                     CROSS JOIN LATERAL (( SELECT h.task_id,
+                            h.first_sent_at,
+                            h.finished_at,
+                            'all headers ended'::text AS reason
+                           FROM (celerytrail.groups g
+                             JOIN celerytrail.tasks h ON (((h.group_id = g.group_id) AND ((h.namespace = g.namespace) AND (h.service = g.service) AND (h.environment = g.environment)))))
+                          WHERE ((g.chord_body_id = c.task_id) AND ((g.namespace = c.namespace) AND (g.service = c.service) AND (g.environment = c.environment)) AND (h.task_id <> c.task_id) AND (h.finished_at <= COALESCE(c.finished_at, 'infinity'::timestamp with time zone)))
+                          ORDER BY h.finished_at DESC, h.task_id
+                         LIMIT 1)
+                        UNION ALL
+                         SELECT sender.task_id,
+                            sender.first_sent_at,
+                            sender.finished_at,
+                            'sent by the one before'::text
+                           FROM celerytrail.tasks sender
+                          WHERE ((sender.task_id = c.parent_id) AND ((sender.namespace = c.namespace) AND (sender.service = c.service) AND (sender.environment = c.environment)) AND (COALESCE(sender.root_group_id, sender.root_id, sender.task_id) = w.workflow_id) AND (sender.task_name IS DISTINCT FROM 'celery.chord_unlock'::text))
+                 LIMIT 1) p)
+                  WHERE ((p.task_id <> ALL (b_1.seen)) AND (b_1.steps_after < 999))
+                )
+         SELECT row_number() OVER path AS place,
+            b.task_id,
+            t.task_name,
+            t.state,
+            t.queue,
+            t.worker,
+            t.attempts,
+            COALESCE(lag(b.reason_of_next) OVER path, 'first'::text) AS reason,
+            COALESCE(lag(b.left_at) OVER path, w.began_at) AS entered_at,
+            b.left_at,
+            GREATEST(((EXTRACT(epoch FROM (b.left_at - COALESCE(lag(b.left_at) OVER path, w.began_at))) * (1000000)::numeric))::bigint, (0)::bigint) AS took_us
+           FROM (back b
+             JOIN celerytrail.tasks t ON (((t.task_id = b.task_id) AND ((t.namespace = w.namespace) AND (t.service = w.service) AND (t.environment = w.environment)))))
+          WINDOW path AS (ORDER BY b.steps_after DESC)) s)
+     CROSS JOIN LATERAL ( SELECT LEAST(COALESCE((sum((EXTRACT(epoch FROM (upper(part.part) - lower(part.part))) * (1000000)::numeric)))::bigint, (0)::bigint), s.took_us) AS run_us
+           FROM (( SELECT range_agg(tstzrange(u.started_at, GREATEST(u.started_at, COALESCE(u.finished_at, 'infinity'::timestamp with time zone)))) AS parts
+                   FROM celerytrail_views.runs u
+                  WHERE ((u.task_id = s.task_id) AND ((u.namespace = w.namespace) AND (u.service = w.service) AND (u.environment = w.environment)) AND (u.started_at IS NOT NULL))) all_runs
+             CROSS JOIN LATERAL unnest((all_runs.parts * tstzmultirange(tstzrange(s.entered_at, GREATEST(s.entered_at, s.left_at))))) part(part))) r);
+
+ALTER VIEW celerytrail_views.critical_path OWNER TO celerytrail_owner;
+
+-- Name: VIEW critical_path; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.critical_path IS 'The tasks that made up the duration of a workflow, one row a step. Ask for one workflow by its id: that reaches the index.';
+
+-- Name: day_drops; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.day_drops WITH (security_barrier='true') AS
+ SELECT d.day,
+    d.actor,
+    d.actor_kind,
+    d.announced_at,
+    d.groups,
+    d.rows,
+    d.dropped_at,
+    d.forgotten_at,
+    d.forgotten,
+    h.retained_from
+   FROM (celerytrail.day_drops d
+     CROSS JOIN celerytrail.horizon h);
+
+ALTER VIEW celerytrail_views.day_drops OWNER TO celerytrail_owner;
+
 -- Name: deployments; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail_views.deployments WITH (security_barrier='true') AS
@@ -3860,6 +6842,67 @@ CREATE VIEW celerytrail_views.deployments WITH (security_barrier='true') AS
    FROM celerytrail.principals p;
 
 ALTER VIEW celerytrail_views.deployments OWNER TO celerytrail_owner;
+
+-- Name: erased_tasks; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.erased_tasks WITH (security_barrier='true') AS
+ SELECT e.namespace,
+    e.service,
+    e.environment,
+    e.task_id,
+    e.kinds,
+    e.erased_at,
+    r.actor,
+    e.erasure_id
+   FROM (celerytrail.erased_tasks e
+     JOIN celerytrail.erasures r ON ((r.erasure_id = e.erasure_id)));
+
+ALTER VIEW celerytrail_views.erased_tasks OWNER TO celerytrail_owner;
+
+-- Name: erasures; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.erasures WITH (security_barrier='true') AS
+ SELECT erasure_id,
+    actor,
+    actor_kind,
+    kinds,
+    selection,
+    tasks,
+    begun_at,
+    continued_by,
+    counts,
+    finished_at,
+    ( SELECT count(*) AS count
+           FROM celerytrail.erasure_targets t
+          WHERE (t.erasure_id = e.erasure_id)) AS remaining
+   FROM celerytrail.erasures e;
+
+ALTER VIEW celerytrail_views.erasures OWNER TO celerytrail_owner;
+
+-- Name: failures; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.failures WITH (security_barrier='false') AS
+ SELECT namespace,
+    service,
+    environment,
+    fingerprint,
+    event_time,
+    step,
+    (step = 'retried'::text) AS is_retried,
+    exception_class,
+    task_id,
+    task_name,
+    queue,
+    worker,
+    retries,
+    workflow_id
+   FROM celerytrail.failures f;
+
+ALTER VIEW celerytrail_views.failures OWNER TO celerytrail_owner;
+
+-- Name: VIEW failures; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.failures IS 'Each event with an exception. is_retried: the task was to be tried again after it.';
 
 -- Name: groups; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -3980,43 +7023,42 @@ UNION
 
 ALTER VIEW celerytrail_views.queue_names OWNER TO celerytrail_owner;
 
--- Name: runs; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+-- Name: read_model_checks; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
-CREATE VIEW celerytrail_views.runs WITH (security_barrier='true') AS
- SELECT r.namespace,
-    r.service,
-    r.environment,
-    encode(r.run_id, 'hex'::text) AS run_id,
-    r.task_id,
-    r.task_name,
-    encode(r.send_id, 'hex'::text) AS send_id,
-    encode(r.trace_id, 'hex'::text) AS trace_id,
-    r.retries,
-    r.queue,
-    r.worker,
-    r.host,
-    r.pid,
-    r.started_at,
-    r.queue_wait_us,
-    r.updated_at,
-    COALESCE(e.state, r.state) AS state,
-    COALESCE(e.inferred, r.inferred) AS inferred,
-    COALESCE(e.finished_at, r.finished_at) AS finished_at,
-        CASE
-            WHEN (e.state IS NULL) THEN r.runtime_us
-            ELSE e.runtime_us
-        END AS runtime_us,
-        CASE
-            WHEN (e.state IS NULL) THEN r.exception_class
-            ELSE e.exception_class
-        END AS exception_class,
-    (e.state IS NOT NULL) AS ended_from_outside
-   FROM (celerytrail.runs r
-     LEFT JOIN celerytrail.run_ends e ON (((e.send_id = r.send_id) AND ((e.namespace = r.namespace) AND (e.service = r.service) AND (e.environment = r.environment)) AND ((r.finished_at IS NULL) OR r.inferred OR (r.state = 'aborted'::text)) AND ((r.started_at IS NULL) OR (r.started_at <= e.finished_at)) AND (NOT (EXISTS ( SELECT
-           FROM celerytrail.runs n
-          WHERE ((n.task_id = r.task_id) AND ((n.namespace = r.namespace) AND (n.service = r.service) AND (n.environment = r.environment)) AND (n.send_id = r.send_id) AND (n.started_at > r.started_at) AND (n.started_at <= e.finished_at))))))));
+CREATE VIEW celerytrail_views.read_model_checks WITH (security_barrier='true') AS
+ SELECT checked_at,
+    sampled,
+    different,
+    incomparable,
+    namespace,
+    service,
+    environment,
+    task_id,
+    column_name,
+    stored,
+    recomputed,
+    seconds
+   FROM celerytrail.read_model_checks c;
 
-ALTER VIEW celerytrail_views.runs OWNER TO celerytrail_owner;
+ALTER VIEW celerytrail_views.read_model_checks OWNER TO celerytrail_owner;
+
+-- Name: searchable; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.searchable WITH (security_barrier='false') AS
+ SELECT event_time,
+    namespace,
+    service,
+    environment,
+    task_id,
+    kind,
+    excerpt
+   FROM celerytrail.searchable s;
+
+ALTER VIEW celerytrail_views.searchable OWNER TO celerytrail_owner;
+
+-- Name: VIEW searchable; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.searchable IS 'What a text is looked for in. Ask with bounds of event_time: every excerpt between them may be read.';
 
 -- Name: spans; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -4101,6 +7143,90 @@ CREATE VIEW celerytrail_views.streams WITH (security_barrier='true') AS
            FROM unnest(((int8multirange(int8range((1)::bigint, (s.last_seq + 1))) - s.seqs) - s.refused)) gap(gap)) m);
 
 ALTER VIEW celerytrail_views.streams OWNER TO celerytrail_owner;
+
+-- Name: stuck_runs; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.stuck_runs WITH (security_barrier='true') AS
+ WITH open_runs AS (
+         SELECT r.namespace,
+            r.service,
+            r.environment,
+            r.run_id,
+            r.task_id,
+            r.task_name,
+            r.send_id,
+            r.trace_id,
+            r.retries,
+            r.queue,
+            r.worker,
+            r.host,
+            r.pid,
+            r.state,
+            r.inferred,
+            r.finished_at,
+            r.runtime_us,
+            r.exception_class,
+            r.state_day,
+            r.exception_commitment,
+            r.traceback_commitment,
+            r.result_commitment,
+            r.state_key,
+            r.started_at,
+            r.queue_wait_us,
+            r.updated_at
+           FROM celerytrail.runs r
+          WHERE ((r.finished_at IS NULL) AND (r.started_at IS NOT NULL) AND (NOT (EXISTS ( SELECT
+                   FROM celerytrail.run_ends e
+                  WHERE ((e.send_id = r.send_id) AND (e.finished_at >= r.started_at) AND ((e.namespace = r.namespace) AND (e.service = r.service) AND (e.environment = r.environment)))))))
+        ), usual AS (
+         SELECT n.namespace,
+            n.service,
+            n.environment,
+            n.task_name,
+            h.usual_us
+           FROM ((( SELECT DISTINCT o_1.namespace,
+                    o_1.service,
+                    o_1.environment,
+                    o_1.task_name
+                   FROM open_runs o_1) n
+             CROSS JOIN celerytrail.conclusion c_1)
+             CROSS JOIN LATERAL ( SELECT percentile_disc((0.99)::double precision) WITHIN GROUP (ORDER BY t.runtime_us) AS usual_us,
+                    count(*) AS finished
+                   FROM ( SELECT t_1.runtime_us
+                           FROM celerytrail.tasks t_1
+                          WHERE ((t_1.task_name = n.task_name) AND ((t_1.namespace = n.namespace) AND (t_1.service = n.service) AND (t_1.environment = n.environment)) AND (t_1.state = 'succeeded'::text) AND (t_1.runtime_us IS NOT NULL))
+                          ORDER BY t_1.updated_at DESC
+                         LIMIT 1000) t) h)
+          WHERE (h.finished >= c_1.stuck_history)
+        )
+ SELECT o.namespace,
+    o.service,
+    o.environment,
+    encode(o.run_id, 'hex'::text) AS run_id,
+    o.task_id,
+    o.task_name,
+    o.retries,
+    o.queue,
+    o.worker,
+    o.host,
+    o.pid,
+    o.started_at,
+    u.usual_us,
+    s.stuck_since,
+    COALESCE((w.seen_at < (clock_timestamp() - c.silent_after)), false) AS worker_is_silent,
+    w.seen_at AS worker_seen_at
+   FROM ((((open_runs o
+     JOIN usual u ON (((u.namespace = o.namespace) AND (u.service = o.service) AND (u.environment = o.environment) AND (u.task_name = o.task_name))))
+     CROSS JOIN celerytrail.conclusion c)
+     CROSS JOIN LATERAL ( SELECT (o.started_at + GREATEST(c.stuck_at_least, (((u.usual_us)::double precision * c.stuck_factor) * '00:00:00.000001'::interval))) AS "?column?") s(stuck_since))
+     LEFT JOIN celerytrail.workers w ON (((w.worker = o.worker) AND ((w.namespace = o.namespace) AND (w.service = o.service) AND (w.environment = o.environment)))))
+  WHERE (s.stuck_since <= clock_timestamp());
+
+ALTER VIEW celerytrail_views.stuck_runs OWNER TO celerytrail_owner;
+
+-- Name: VIEW stuck_runs; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.stuck_runs IS 'Runs that have begun and take far longer than 99 of 100 of the last thousand of that name did. Nothing is said of a task with too little history.';
 
 -- Name: task_actions; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -4559,6 +7685,41 @@ ALTER TABLE ONLY celerytrail.chain_head
 ALTER TABLE ONLY celerytrail.chain
     ADD CONSTRAINT chain_pkey PRIMARY KEY (chain, n);
 
+-- Name: checkpoints checkpoints_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (checkpoint_id);
+
+-- Name: conclusion conclusion_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.conclusion
+    ADD CONSTRAINT conclusion_pkey PRIMARY KEY (only_row);
+
+-- Name: day_drops day_drops_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.day_drops
+    ADD CONSTRAINT day_drops_pkey PRIMARY KEY (day);
+
+-- Name: erased_tasks erased_tasks_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.erased_tasks
+    ADD CONSTRAINT erased_tasks_pkey PRIMARY KEY (task_id, namespace, service, environment);
+
+-- Name: erasure_targets erasure_targets_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.erasure_targets
+    ADD CONSTRAINT erasure_targets_pkey PRIMARY KEY (erasure_id, namespace, service, environment, task_id);
+
+-- Name: erasures erasures_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (erasure_id);
+
+-- Name: failures failures_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.failures
+    ADD CONSTRAINT failures_pkey PRIMARY KEY (event_id);
+
 -- Name: groups groups_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
 ALTER TABLE ONLY celerytrail.groups
@@ -4603,6 +7764,11 @@ ALTER TABLE ONLY celerytrail.principals
 
 ALTER TABLE ONLY celerytrail.quarantine
     ADD CONSTRAINT quarantine_pkey PRIMARY KEY (quarantine_id);
+
+-- Name: read_model_checks read_model_checks_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.read_model_checks
+    ADD CONSTRAINT read_model_checks_pkey PRIMARY KEY (check_id);
 
 -- Name: run_ends run_ends_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -4680,6 +7846,34 @@ CREATE INDEX actions_time ON celerytrail.actions USING btree (action_time);
 
 CREATE INDEX api_tokens_name ON celerytrail.api_tokens USING btree (name);
 
+-- Name: checkpoints_signed; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX checkpoints_signed ON celerytrail.checkpoints USING btree (checkpoint_id) WHERE (note IS NOT NULL);
+
+-- Name: checkpoints_time; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX checkpoints_time ON celerytrail.checkpoints USING btree (recorded_at);
+
+-- Name: erasure_targets_unmarked; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX erasure_targets_unmarked ON celerytrail.erasure_targets USING btree (erasure_id) WHERE (NOT marked);
+
+-- Name: erasures_open; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX erasures_open ON celerytrail.erasures USING btree (begun_at) WHERE (finished_at IS NULL);
+
+-- Name: failures_fingerprint; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX failures_fingerprint ON celerytrail.failures USING btree (fingerprint, event_time);
+
+-- Name: failures_task; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX failures_task ON celerytrail.failures USING btree (task_id);
+
+-- Name: failures_time; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX failures_time ON celerytrail.failures USING btree (event_time);
+
 -- Name: groups_chord_body; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX groups_chord_body ON celerytrail.groups USING btree (chord_body_id) WHERE (chord_body_id IS NOT NULL);
@@ -4748,6 +7942,10 @@ CREATE UNIQUE INDEX payloads_before_all_task_id_commitment_day_namespace_servic_
 
 CREATE INDEX quarantine_principal ON celerytrail.quarantine USING btree (principal_id, quarantine_id);
 
+-- Name: read_model_checks_time; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX read_model_checks_time ON celerytrail.read_model_checks USING btree (checked_at);
+
 -- Name: runs_open; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX runs_open ON celerytrail.runs USING btree (started_at) WHERE (finished_at IS NULL);
@@ -4755,6 +7953,14 @@ CREATE INDEX runs_open ON celerytrail.runs USING btree (started_at) WHERE (finis
 -- Name: runs_task; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX runs_task ON celerytrail.runs USING btree (task_id, started_at);
+
+-- Name: searchable_task; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX searchable_task ON celerytrail.searchable USING btree (task_id);
+
+-- Name: searchable_time; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX searchable_time ON celerytrail.searchable USING btree (event_time);
 
 -- Name: spans_batch; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -4836,6 +8042,10 @@ CREATE INDEX tasks_name ON celerytrail.tasks USING btree (task_name, updated_at)
 
 CREATE INDEX tasks_parent ON celerytrail.tasks USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
+-- Name: tasks_queue; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX tasks_queue ON celerytrail.tasks USING btree (queue, updated_at);
+
 -- Name: tasks_root; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX tasks_root ON celerytrail.tasks USING btree (root_id);
@@ -4844,6 +8054,10 @@ CREATE INDEX tasks_root ON celerytrail.tasks USING btree (root_id);
 
 CREATE INDEX tasks_root_group ON celerytrail.tasks USING btree (root_group_id) WHERE (root_group_id IS NOT NULL);
 
+-- Name: tasks_service; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX tasks_service ON celerytrail.tasks USING btree (service, updated_at);
+
 -- Name: tasks_state; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX tasks_state ON celerytrail.tasks USING btree (state, updated_at);
@@ -4851,6 +8065,10 @@ CREATE INDEX tasks_state ON celerytrail.tasks USING btree (state, updated_at);
 -- Name: tasks_updated; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX tasks_updated ON celerytrail.tasks USING btree (updated_at);
+
+-- Name: tasks_worker; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX tasks_worker ON celerytrail.tasks USING btree (worker, updated_at);
 
 -- Name: tasks_workflow; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5110,6 +8328,12 @@ CREATE TRIGGER project AFTER INSERT ON celerytrail.actions REFERENCING NEW TABLE
 
 ALTER TABLE celerytrail.actions ENABLE ALWAYS TRIGGER project;
 
+-- Name: payloads refuse_erased; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TRIGGER refuse_erased AFTER INSERT ON celerytrail.payloads REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.refuse_erased();
+
+ALTER TABLE celerytrail.payloads ENABLE ALWAYS TRIGGER refuse_erased;
+
 -- Name: actions seal; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TRIGGER seal AFTER INSERT ON celerytrail.actions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.seal_actions();
@@ -5121,6 +8345,23 @@ ALTER TABLE celerytrail.actions ENABLE ALWAYS TRIGGER seal;
 CREATE TRIGGER seal AFTER INSERT ON celerytrail.spans REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.seal_spans();
 
 ALTER TABLE celerytrail.spans ENABLE ALWAYS TRIGGER seal;
+
+-- Name: payloads searchable_add; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TRIGGER searchable_add AFTER INSERT ON celerytrail.payloads REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.add_searchable();
+
+ALTER TABLE celerytrail.payloads ENABLE ALWAYS TRIGGER searchable_add;
+
+-- Name: payloads searchable_remove; Type: TRIGGER; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TRIGGER searchable_remove AFTER DELETE ON celerytrail.payloads REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION celerytrail.remove_searchable();
+
+ALTER TABLE celerytrail.payloads ENABLE ALWAYS TRIGGER searchable_remove;
+
+-- Name: erasure_targets erasure_targets_erasure_id_fkey; Type: FK CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.erasure_targets
+    ADD CONSTRAINT erasure_targets_erasure_id_fkey FOREIGN KEY (erasure_id) REFERENCES celerytrail.erasures(erasure_id);
 
 -- Name: principals principals_chain_fkey; Type: FK CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5138,6 +8379,7 @@ GRANT USAGE ON SCHEMA celerytrail TO celerytrail_sink;
 GRANT USAGE ON SCHEMA celerytrail TO celerytrail_actions;
 GRANT USAGE ON SCHEMA celerytrail TO celerytrail_verifier;
 GRANT USAGE ON SCHEMA celerytrail TO celerytrail_maintainer;
+GRANT USAGE ON SCHEMA celerytrail TO celerytrail_checkpointer;
 
 -- Name: SCHEMA celerytrail_admin; Type: ACL; Schema: -; Owner: postgres
 
@@ -5158,6 +8400,20 @@ GRANT ALL ON LANGUAGE plpgsql TO celerytrail_owner;
 REVOKE ALL ON FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) TO celerytrail_sink;
 
+-- Name: FUNCTION add_searchable(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.add_searchable() FROM PUBLIC;
+
+-- Name: FUNCTION announce_day_drop(day date, actor text, actor_kind text, reason text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.announce_day_drop(day date, actor text, actor_kind text, reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.announce_day_drop(day date, actor text, actor_kind text, reason text) TO celerytrail_maintainer;
+
+-- Name: FUNCTION announcement_state(day date); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.announcement_state(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.announcement_state(day date) TO celerytrail_maintainer;
+
 -- Name: FUNCTION append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea) FROM PUBLIC;
@@ -5173,10 +8429,19 @@ GRANT ALL ON FUNCTION celerytrail.authenticate(token_hash bytea) TO celerytrail_
 REVOKE ALL ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) TO celerytrail_actions;
 
+-- Name: FUNCTION begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) TO celerytrail_maintainer;
+
 -- Name: FUNCTION begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.begin_intent(intent_id uuid, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, target_key text, idempotency_key text, request_hash bytea, reason text, holder text, lease_seconds double precision, recent_seconds double precision) TO celerytrail_actions;
+
+-- Name: FUNCTION begin_rebuild(made_by text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.begin_rebuild(made_by text) FROM PUBLIC;
 
 -- Name: FUNCTION block_body(batch_id bigint, cnt integer, days date[], cnts integer[], roots bytea[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5188,14 +8453,59 @@ GRANT ALL ON FUNCTION celerytrail.block_body(batch_id bigint, cnt integer, days 
 
 REVOKE ALL ON FUNCTION celerytrail.block_fault(batch_id bigint, day date) FROM PUBLIC;
 
+-- Name: FUNCTION chain_of_session(otherwise integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.chain_of_session(otherwise integer) FROM PUBLIC;
+
+-- Name: FUNCTION check_read_model(sample integer, every_seconds integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.check_read_model(sample integer, every_seconds integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.check_read_model(sample integer, every_seconds integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION choose_chain(chain integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.choose_chain(chain integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.choose_chain(chain integer) TO celerytrail_sink;
+
+-- Name: FUNCTION chosen_tasks(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.chosen_tasks(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) FROM PUBLIC;
+
 -- Name: FUNCTION collect_orphans(scan text, older_than interval, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.collect_orphans(scan text, older_than interval, at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.collect_orphans(scan text, older_than interval, at_most integer) TO celerytrail_maintainer;
 
+-- Name: FUNCTION compare_rebuild(table_name text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.compare_rebuild(table_name text) FROM PUBLIC;
+
+-- Name: FUNCTION conclude_lost(at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.conclude_lost(at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.conclude_lost(at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION continue_erasure(erasure_id uuid, actor text, actor_kind text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.continue_erasure(erasure_id uuid, actor text, actor_kind text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.continue_erasure(erasure_id uuid, actor text, actor_kind text) TO celerytrail_maintainer;
+
 -- Name: FUNCTION create_partition(parent text, suffix text, partition_day date); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.create_partition(parent text, suffix text, partition_day date) FROM PUBLIC;
+
+-- Name: FUNCTION day_content(of_day date); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.day_content(of_day date) FROM PUBLIC;
+
+-- Name: FUNCTION drop_day(day date, without_checkpoint boolean); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.drop_day(day date, without_checkpoint boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.drop_day(day date, without_checkpoint boolean) TO celerytrail_maintainer;
+
+-- Name: FUNCTION end_rebuild(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.end_rebuild() FROM PUBLIC;
 
 -- Name: FUNCTION ensure_partitions(from_day date, to_day date); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5203,20 +8513,88 @@ REVOKE ALL ON FUNCTION celerytrail.ensure_partitions(from_day date, to_day date)
 GRANT ALL ON FUNCTION celerytrail.ensure_partitions(from_day date, to_day date) TO celerytrail_sink;
 GRANT ALL ON FUNCTION celerytrail.ensure_partitions(from_day date, to_day date) TO celerytrail_maintainer;
 
+-- Name: FUNCTION erasable_kinds(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erasable_kinds() FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.erasable_kinds() TO celerytrail_maintainer;
+
+-- Name: FUNCTION erase_everywhere(tasks celerytrail.task_key[], kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_everywhere(tasks celerytrail.task_key[], kinds text[]) FROM PUBLIC;
+
+-- Name: FUNCTION erase_from_action_reasons(tasks celerytrail.task_key[], kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_from_action_reasons(tasks celerytrail.task_key[], kinds text[]) FROM PUBLIC;
+
+-- Name: FUNCTION erase_from_intents(tasks celerytrail.task_key[], kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_from_intents(tasks celerytrail.task_key[], kinds text[]) FROM PUBLIC;
+
+-- Name: FUNCTION erase_from_payloads(tasks celerytrail.task_key[], kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_from_payloads(tasks celerytrail.task_key[], kinds text[]) FROM PUBLIC;
+
+-- Name: FUNCTION erase_from_quarantine(tasks celerytrail.task_key[], kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_from_quarantine(tasks celerytrail.task_key[], kinds text[]) FROM PUBLIC;
+
+-- Name: FUNCTION erase_marked(erasure_id uuid, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_marked(erasure_id uuid, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.erase_marked(erasure_id uuid, at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION erase_reasons(erasure_id uuid, actor text, actor_kind text, reason text, intent_ids uuid[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_reasons(erasure_id uuid, actor text, actor_kind text, reason text, intent_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.erase_reasons(erasure_id uuid, actor text, actor_kind text, reason text, intent_ids uuid[]) TO celerytrail_maintainer;
+
+-- Name: FUNCTION erase_searchable(namespace text, service text, environment text, task_ids text[], kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.erase_searchable(namespace text, service text, environment text, task_ids text[], kinds text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.erase_searchable(namespace text, service text, environment text, task_ids text[], kinds text[]) TO celerytrail_maintainer;
+
 -- Name: FUNCTION event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) TO celerytrail_sink;
 GRANT ALL ON FUNCTION celerytrail.event_key(sent_unix_nano bigint, rank integer, event_unix_nano bigint, event_id uuid) TO celerytrail_verifier;
 
+-- Name: FUNCTION finish_erasure(erasure_id uuid); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.finish_erasure(erasure_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.finish_erasure(erasure_id uuid) TO celerytrail_maintainer;
+
+-- Name: FUNCTION finish_forgetting(dropped_until date, removed jsonb); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.finish_forgetting(dropped_until date, removed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.finish_forgetting(dropped_until date, removed jsonb) TO celerytrail_maintainer;
+
 -- Name: FUNCTION finish_intent(intent_id uuid, holder text, state text, outcome json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.finish_intent(intent_id uuid, holder text, state text, outcome json) TO celerytrail_actions;
 
+-- Name: FUNCTION first_batch_heard(since timestamp with time zone, slots integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.first_batch_heard(since timestamp with time zone, slots integer) FROM PUBLIC;
+
 -- Name: FUNCTION forbid(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.forbid() FROM PUBLIC;
+
+-- Name: FUNCTION forget_in_runs(tasks celerytrail.task_key[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.forget_in_runs(tasks celerytrail.task_key[]) FROM PUBLIC;
+
+-- Name: FUNCTION forget_leftovers(at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.forget_leftovers(at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.forget_leftovers(at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION forget_tasks(after timestamp with time zone, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.forget_tasks(after timestamp with time zone, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.forget_tasks(after timestamp with time zone, at_most integer) TO celerytrail_maintainer;
 
 -- Name: FUNCTION hardening_gaps(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5230,265 +8608,26 @@ GRANT ALL ON FUNCTION celerytrail.hardening_gaps() TO celerytrail_verifier;
 REVOKE ALL ON FUNCTION celerytrail.intent_state(intent_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.intent_state(intent_id uuid) TO celerytrail_actions;
 
+-- Name: FUNCTION keep_reason(intent_id uuid, reason text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.keep_reason(intent_id uuid, reason text) FROM PUBLIC;
+
 -- Name: FUNCTION link_block(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.link_block() FROM PUBLIC;
-
--- Name: FUNCTION message_for_retry(namespace text, service text, environment text, task_id text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) TO celerytrail_actions;
-
--- Name: FUNCTION named_tasks(phase text, target json, detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) TO celerytrail_verifier;
-
--- Name: FUNCTION next_batch(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.next_batch() FROM PUBLIC;
-
--- Name: FUNCTION progress_intent(intent_id uuid, holder text, detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) TO celerytrail_actions;
-
--- Name: FUNCTION project_actions(action_ids uuid[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.project_actions(action_ids uuid[]) FROM PUBLIC;
-
--- Name: FUNCTION project_new_actions(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.project_new_actions() FROM PUBLIC;
-
--- Name: FUNCTION purged_messages(detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.purged_messages(detail json) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.purged_messages(detail json) TO celerytrail_verifier;
-
--- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) TO celerytrail_verifier;
-
--- Name: FUNCTION remove_large_objects(at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.remove_large_objects(at_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.remove_large_objects(at_most integer) TO celerytrail_maintainer;
-
--- Name: FUNCTION renew_lease(intent_id uuid, holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) TO celerytrail_actions;
-
--- Name: FUNCTION require_deployment(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.require_deployment() FROM PUBLIC;
-
--- Name: FUNCTION require_lease(holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.require_lease(holder text, lease_seconds double precision) FROM PUBLIC;
-
--- Name: FUNCTION require_principal(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.require_principal() FROM PUBLIC;
-
--- Name: FUNCTION seal_actions(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.seal_actions() FROM PUBLIC;
-
--- Name: FUNCTION seal_spans(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.seal_spans() FROM PUBLIC;
-
--- Name: FUNCTION stored_digests(event_ids uuid[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) TO celerytrail_sink;
-
--- Name: FUNCTION take_expired_intents(holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) TO celerytrail_actions;
-
--- Name: FUNCTION trim_quarantine(older_than interval, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.trim_quarantine(older_than interval, at_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.trim_quarantine(older_than interval, at_most integer) TO celerytrail_maintainer;
-
--- Name: FUNCTION verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) TO celerytrail_verifier;
-GRANT ALL ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) TO celerytrail_maintainer;
-
--- Name: FUNCTION verify_group(kind smallint, batch_id bigint, day date, leaves bytea); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_verifier;
-GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_maintainer;
-
--- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-REVOKE ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) TO celerytrail_maintainer;
-
--- Name: FUNCTION harden_database(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
-
-REVOKE ALL ON FUNCTION celerytrail_admin.harden_database() FROM PUBLIC;
-
--- Name: FUNCTION login_roles(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
-
-REVOKE ALL ON FUNCTION celerytrail_admin.login_roles() FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail_admin.login_roles() TO celerytrail_owner;
-
--- Name: FUNCTION restore_roles(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
-
-REVOKE ALL ON FUNCTION celerytrail_admin.restore_roles() FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail_admin.restore_roles() TO celerytrail_maintainer;
-
--- Name: FUNCTION set_role_password(role_name name, verifier text); Type: ACL; Schema: celerytrail_admin; Owner: postgres
-
-REVOKE ALL ON FUNCTION celerytrail_admin.set_role_password(role_name name, verifier text) FROM PUBLIC;
-
--- Name: FUNCTION withheld_functions(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
-
-REVOKE ALL ON FUNCTION celerytrail_admin.withheld_functions() FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail_admin.withheld_functions() TO celerytrail_owner;
 
 -- Name: SEQUENCE batch_seq; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON SEQUENCE celerytrail.batch_seq TO celerytrail_sink;
 
--- Name: TABLE actions; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.actions TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.actions TO celerytrail_verifier;
-
--- Name: TABLE blocks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.blocks TO celerytrail_verifier;
-
--- Name: TABLE chain; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.chain TO celerytrail_verifier;
-
--- Name: TABLE announced_drops; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.announced_drops TO celerytrail_verifier;
-
--- Name: TABLE chain_head; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.chain_head TO celerytrail_verifier;
-
--- Name: TABLE groups; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.groups TO celerytrail_sink;
-GRANT SELECT ON TABLE celerytrail.groups TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.groups TO celerytrail_verifier;
-
--- Name: TABLE horizon; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_sink;
-GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_verifier;
-
--- Name: TABLE leaf_groups; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.leaf_groups TO celerytrail_verifier;
-
--- Name: TABLE ledger; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.ledger TO celerytrail_sink;
-GRANT SELECT ON TABLE celerytrail.ledger TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.ledger TO celerytrail_verifier;
-
--- Name: TABLE migrations; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_sink;
-GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_verifier;
-GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_maintainer;
-
 -- Name: SEQUENCE principal_now; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON SEQUENCE celerytrail.principal_now TO celerytrail_sink;
 
--- Name: COLUMN payloads.event_time; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(event_time) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.day; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT(day),INSERT(day) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.namespace; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT(namespace),INSERT(namespace) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.service; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT(service),INSERT(service) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.environment; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT(environment),INSERT(environment) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.task_id; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT(task_id),INSERT(task_id) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.retries; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(retries) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.stream_id; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(stream_id) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.seq; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(seq) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.kind; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(kind) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.commitment; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT(commitment),INSERT(commitment) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.salt; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(salt) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.truncated; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(truncated) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: COLUMN payloads.body; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT INSERT(body) ON TABLE celerytrail.payloads TO celerytrail_sink;
-
--- Name: TABLE principals; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.principals TO celerytrail_verifier;
-
--- Name: TABLE run_ends; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.run_ends TO celerytrail_sink;
-GRANT SELECT ON TABLE celerytrail.run_ends TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.run_ends TO celerytrail_verifier;
-
--- Name: TABLE runs; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.runs TO celerytrail_sink;
-GRANT SELECT ON TABLE celerytrail.runs TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.runs TO celerytrail_verifier;
-
 -- Name: TABLE spans; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail.spans TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.spans TO celerytrail_checkpointer;
 
 -- Name: COLUMN spans.event_id; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5666,11 +8805,438 @@ GRANT INSERT(marks) ON TABLE celerytrail.spans TO celerytrail_sink;
 
 GRANT INSERT(attributes) ON TABLE celerytrail.spans TO celerytrail_sink;
 
+-- Name: FUNCTION lost_rows(started celerytrail.spans, last_seen_at timestamp with time zone); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.lost_rows(started celerytrail.spans, last_seen_at timestamp with time zone) FROM PUBLIC;
+
+-- Name: FUNCTION mark_erased(erasure_id uuid, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.mark_erased(erasure_id uuid, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.mark_erased(erasure_id uuid, at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION message_for_retry(namespace text, service text, environment text, task_id text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.message_for_retry(namespace text, service text, environment text, task_id text) TO celerytrail_actions;
+
+-- Name: FUNCTION named_tasks(phase text, target json, detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.named_tasks(phase text, target json, detail json) TO celerytrail_verifier;
+
+-- Name: FUNCTION next_batch(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.next_batch() FROM PUBLIC;
+
+-- Name: FUNCTION old_days(keep_days integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.old_days(keep_days integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.old_days(keep_days integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION open_erasures(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.open_erasures() FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.open_erasures() TO celerytrail_maintainer;
+
+-- Name: FUNCTION preview_erasure(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.preview_erasure(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.preview_erasure(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) TO celerytrail_maintainer;
+
+-- Name: FUNCTION progress_intent(intent_id uuid, holder text, detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.progress_intent(intent_id uuid, holder text, detail json) TO celerytrail_actions;
+
+-- Name: FUNCTION project_actions(action_ids uuid[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.project_actions(action_ids uuid[]) FROM PUBLIC;
+
+-- Name: FUNCTION project_new_actions(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.project_new_actions() FROM PUBLIC;
+
+-- Name: FUNCTION purged_messages(detail json); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.purged_messages(detail json) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.purged_messages(detail json) TO celerytrail_verifier;
+
+-- Name: FUNCTION read_model_tables(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.read_model_tables() FROM PUBLIC;
+
+-- Name: FUNCTION rebuild_columns(table_name text, only_key boolean, alias text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.rebuild_columns(table_name text, only_key boolean, alias text) FROM PUBLIC;
+
+-- Name: FUNCTION rebuild_comparable(table_name text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.rebuild_comparable(table_name text) FROM PUBLIC;
+
+-- Name: FUNCTION rebuild_differences(table_name text, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.rebuild_differences(table_name text, at_most integer) FROM PUBLIC;
+
+-- Name: FUNCTION rebuild_searchable(of_day date); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.rebuild_searchable(of_day date) FROM PUBLIC;
+
+-- Name: FUNCTION record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) TO celerytrail_checkpointer;
+
+-- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) TO celerytrail_verifier;
+
+-- Name: FUNCTION refuse_erased(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.refuse_erased() FROM PUBLIC;
+
+-- Name: FUNCTION remove_large_objects(at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.remove_large_objects(at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.remove_large_objects(at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION remove_searchable(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.remove_searchable() FROM PUBLIC;
+
+-- Name: FUNCTION renew_lease(intent_id uuid, holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.renew_lease(intent_id uuid, holder text, lease_seconds double precision) TO celerytrail_actions;
+
+-- Name: FUNCTION repair_from_rebuild(table_name text, after_place bigint, up_to_place bigint); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.repair_from_rebuild(table_name text, after_place bigint, up_to_place bigint) FROM PUBLIC;
+
+-- Name: FUNCTION require_deployment(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.require_deployment() FROM PUBLIC;
+
+-- Name: FUNCTION require_lease(holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.require_lease(holder text, lease_seconds double precision) FROM PUBLIC;
+
+-- Name: FUNCTION require_principal(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.require_principal() FROM PUBLIC;
+
+-- Name: FUNCTION require_selection(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.require_selection(task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) FROM PUBLIC;
+
+-- Name: FUNCTION retained_from(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.retained_from() FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.retained_from() TO celerytrail_maintainer;
+
+-- Name: FUNCTION runs_by_ledger(task_ids text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.runs_by_ledger(task_ids text[]) FROM PUBLIC;
+
+-- Name: FUNCTION runs_without_process(silent_since timestamp with time zone, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer) FROM PUBLIC;
+
+-- Name: FUNCTION seal_actions(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.seal_actions() FROM PUBLIC;
+
+-- Name: FUNCTION seal_spans(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.seal_spans() FROM PUBLIC;
+
+-- Name: FUNCTION search_excerpt(body bytea); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.search_excerpt(body bytea) FROM PUBLIC;
+
+-- Name: FUNCTION settle_rebuild(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.settle_rebuild() FROM PUBLIC;
+
+-- Name: FUNCTION speak_as_concluder(of_namespace text, of_service text, of_environment text, in_chain integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.speak_as_concluder(of_namespace text, of_service text, of_environment text, in_chain integer) FROM PUBLIC;
+
+-- Name: FUNCTION stage_rebuild(rows_at_once integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.stage_rebuild(rows_at_once integer) FROM PUBLIC;
+
+-- Name: FUNCTION stored_digests(event_ids uuid[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) TO celerytrail_sink;
+
+-- Name: FUNCTION take_expired_intents(holder text, lease_seconds double precision); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) TO celerytrail_actions;
+
+-- Name: FUNCTION tasks_by_ledger(task_ids text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) FROM PUBLIC;
+
+-- Name: FUNCTION trim_quarantine(older_than interval, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.trim_quarantine(older_than interval, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.trim_quarantine(older_than interval, at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION trim_searchable(at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.trim_searchable(at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.trim_searchable(at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION unforgotten_days(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.unforgotten_days() FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.unforgotten_days() TO celerytrail_maintainer;
+
+-- Name: FUNCTION verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) TO celerytrail_verifier;
+GRANT ALL ON FUNCTION celerytrail.verify_chain(chain integer, from_n bigint, from_hash bytea, at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION verify_ends(chain integer, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.verify_ends(chain integer, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.verify_ends(chain integer, at_most integer) TO celerytrail_verifier;
+GRANT ALL ON FUNCTION celerytrail.verify_ends(chain integer, at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION verify_group(kind smallint, batch_id bigint, day date, leaves bytea); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_verifier;
+GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_maintainer;
+
+-- Name: FUNCTION verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) TO celerytrail_verifier;
+GRANT ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) TO celerytrail_maintainer;
+
+-- Name: FUNCTION write_lost(rows celerytrail.spans[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.write_lost(rows celerytrail.spans[]) FROM PUBLIC;
+
+-- Name: FUNCTION harden_database(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
+
+REVOKE ALL ON FUNCTION celerytrail_admin.harden_database() FROM PUBLIC;
+
+-- Name: FUNCTION login_roles(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
+
+REVOKE ALL ON FUNCTION celerytrail_admin.login_roles() FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail_admin.login_roles() TO celerytrail_owner;
+
+-- Name: FUNCTION restore_roles(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
+
+REVOKE ALL ON FUNCTION celerytrail_admin.restore_roles() FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail_admin.restore_roles() TO celerytrail_maintainer;
+
+-- Name: FUNCTION set_role_password(role_name name, verifier text); Type: ACL; Schema: celerytrail_admin; Owner: postgres
+
+REVOKE ALL ON FUNCTION celerytrail_admin.set_role_password(role_name name, verifier text) FROM PUBLIC;
+
+-- Name: FUNCTION withheld_functions(); Type: ACL; Schema: celerytrail_admin; Owner: postgres
+
+REVOKE ALL ON FUNCTION celerytrail_admin.withheld_functions() FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail_admin.withheld_functions() TO celerytrail_owner;
+
+-- Name: TABLE actions; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.actions TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.actions TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.actions TO celerytrail_checkpointer;
+
+-- Name: TABLE blocks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.blocks TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.blocks TO celerytrail_checkpointer;
+
+-- Name: TABLE chain; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.chain TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.chain TO celerytrail_checkpointer;
+
+-- Name: TABLE announced_drops; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.announced_drops TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.announced_drops TO celerytrail_checkpointer;
+
+-- Name: TABLE chain_head; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.chain_head TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.chain_head TO celerytrail_checkpointer;
+
+-- Name: TABLE checkpoints; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.checkpoints TO celerytrail_checkpointer;
+GRANT SELECT ON TABLE celerytrail.checkpoints TO celerytrail_verifier;
+
+-- Name: TABLE conclusion; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.conclusion TO celerytrail_verifier;
+
+-- Name: TABLE day_drops; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.day_drops TO celerytrail_verifier;
+
+-- Name: TABLE erased_tasks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.erased_tasks TO celerytrail_verifier;
+
+-- Name: COLUMN erased_tasks.namespace; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(namespace) ON TABLE celerytrail.erased_tasks TO celerytrail_sink;
+
+-- Name: COLUMN erased_tasks.service; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(service) ON TABLE celerytrail.erased_tasks TO celerytrail_sink;
+
+-- Name: COLUMN erased_tasks.environment; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(environment) ON TABLE celerytrail.erased_tasks TO celerytrail_sink;
+
+-- Name: COLUMN erased_tasks.task_id; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(task_id) ON TABLE celerytrail.erased_tasks TO celerytrail_sink;
+
+-- Name: COLUMN erased_tasks.kinds; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(kinds) ON TABLE celerytrail.erased_tasks TO celerytrail_sink;
+
+-- Name: TABLE erasures; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.erasures TO celerytrail_verifier;
+
+-- Name: TABLE failures; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT,INSERT ON TABLE celerytrail.failures TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.failures TO celerytrail_verifier;
+
+-- Name: TABLE groups; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.groups TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.groups TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.groups TO celerytrail_verifier;
+
+-- Name: TABLE horizon; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_verifier;
+
+-- Name: TABLE leaf_groups; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.leaf_groups TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.leaf_groups TO celerytrail_checkpointer;
+
+-- Name: TABLE ledger; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.ledger TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.ledger TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.ledger TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.ledger TO celerytrail_checkpointer;
+
+-- Name: TABLE migrations; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_maintainer;
+GRANT SELECT ON TABLE celerytrail.migrations TO celerytrail_checkpointer;
+
+-- Name: COLUMN payloads.event_time; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(event_time) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.day; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(day),INSERT(day) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.namespace; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(namespace),INSERT(namespace) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.service; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(service),INSERT(service) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.environment; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(environment),INSERT(environment) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.task_id; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(task_id),INSERT(task_id) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.retries; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(retries) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.stream_id; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(stream_id) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.seq; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(seq) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.kind; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(kind) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.commitment; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT(commitment),INSERT(commitment) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.salt; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(salt) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.truncated; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(truncated) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: COLUMN payloads.body; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT INSERT(body) ON TABLE celerytrail.payloads TO celerytrail_sink;
+
+-- Name: TABLE principals; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.principals TO celerytrail_verifier;
+
+-- Name: TABLE read_model_checks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.read_model_checks TO celerytrail_verifier;
+
+-- Name: TABLE run_ends; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.run_ends TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.run_ends TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.run_ends TO celerytrail_verifier;
+
+-- Name: TABLE runs; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.runs TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.runs TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.runs TO celerytrail_verifier;
+
 -- Name: TABLE steps; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail.steps TO celerytrail_sink;
 GRANT SELECT ON TABLE celerytrail.steps TO celerytrail_actions;
 GRANT SELECT ON TABLE celerytrail.steps TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail.steps TO celerytrail_checkpointer;
 
 -- Name: TABLE stored_leaves; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5719,15 +9285,51 @@ GRANT SELECT ON TABLE celerytrail_views.actions TO celerytrail_grafana;
 
 GRANT SELECT ON TABLE celerytrail_views.chain_state TO celerytrail_grafana;
 
+-- Name: TABLE chains; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.chains TO celerytrail_grafana;
+
+-- Name: TABLE checkpoint_silence; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.checkpoint_silence TO celerytrail_grafana;
+
+-- Name: TABLE checkpoints; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.checkpoints TO celerytrail_grafana;
+
 -- Name: TABLE chords; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.chords TO celerytrail_grafana;
+
+-- Name: TABLE runs; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.runs TO celerytrail_grafana;
+
+-- Name: TABLE critical_path; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.critical_path TO celerytrail_grafana;
+
+-- Name: TABLE day_drops; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.day_drops TO celerytrail_grafana;
 
 -- Name: TABLE deployments; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_grafana;
 GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_verifier;
 GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_maintainer;
+
+-- Name: TABLE erased_tasks; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.erased_tasks TO celerytrail_grafana;
+
+-- Name: TABLE erasures; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.erasures TO celerytrail_grafana;
+
+-- Name: TABLE failures; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.failures TO celerytrail_grafana;
 
 -- Name: TABLE groups; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -5753,9 +9355,15 @@ GRANT SELECT ON TABLE celerytrail_views.queue_names TO celerytrail_grafana;
 GRANT SELECT ON TABLE celerytrail_views.queue_names TO celerytrail_verifier;
 GRANT SELECT ON TABLE celerytrail_views.queue_names TO celerytrail_maintainer;
 
--- Name: TABLE runs; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+-- Name: TABLE read_model_checks; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
-GRANT SELECT ON TABLE celerytrail_views.runs TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.read_model_checks TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.read_model_checks TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.read_model_checks TO celerytrail_maintainer;
+
+-- Name: TABLE searchable; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.searchable TO celerytrail_grafana;
 
 -- Name: TABLE spans; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -5764,6 +9372,12 @@ GRANT SELECT ON TABLE celerytrail_views.spans TO celerytrail_grafana;
 -- Name: TABLE streams; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.streams TO celerytrail_grafana;
+
+-- Name: TABLE stuck_runs; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.stuck_runs TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.stuck_runs TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.stuck_runs TO celerytrail_maintainer;
 
 -- Name: TABLE task_actions; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 

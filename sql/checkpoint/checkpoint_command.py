@@ -21,8 +21,7 @@ from celerytrail.sql.checkpoint.errors import KeyUnusable
 from celerytrail.sql.checkpoint.headers_command import headers
 from celerytrail.sql.checkpoint.keys_command import keys
 from celerytrail.sql.errors import SqlError
-from celerytrail.sql.outside_verifier import Progress
-from celerytrail.sql.verification import EXIT_CANNOT
+from celerytrail.sql.verification import EXIT_CANNOT, Progress
 
 EXIT_REFUSED = 1
 EXIT_NOT_EVERYWHERE = 3

@@ -25,8 +25,8 @@ from celerytrail.sql.checkpoint.note_keys import SigningKey
 from celerytrail.sql.connection import connect
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.named_queries import queries
-from celerytrail.sql.outside_verifier import Progress
 from celerytrail.sql.snapshot import what_failed
+from celerytrail.sql.verification import Progress
 
 APPLICATION = "celerytrail checkpoint"
 POLL_SECONDS = 1.0

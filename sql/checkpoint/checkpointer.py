@@ -15,7 +15,7 @@ from celerytrail.sql.checkpoint.note_keys import SigningKey
 from celerytrail.sql.checkpoint.signed_note import SignedNote
 from celerytrail.sql.checkpoint.statement import Checkpoint, KeyChange, NewEpoch
 from celerytrail.sql.head_file import Heads
-from celerytrail.sql.outside_verifier import Progress
+from celerytrail.sql.verification import Progress
 from celerytrail.sql.verify import OUTSIDE, Verification, verify_ledger
 
 FIRST_EPOCH = 1
@@ -53,7 +53,7 @@ def sign_next(
             ways=(OUTSIDE,),
             since=last.heads if last is not None else None,
             jobs=jobs,
-            progress=progress,
+            progress=None if progress is None else lambda _way: progress,
         )
         epoch = last.epoch if last is not None else FIRST_EPOCH
         statement = continued(last, found, epoch)

@@ -14,8 +14,8 @@ from celerytrail.sql.checkpoint.note_keys import SigningKey, VerifierKey
 from celerytrail.sql.checkpoint.statement import ChainChange, KeyChange, NewEpoch, check_words
 from celerytrail.sql.checkpoint.trust import Place
 from celerytrail.sql.head_file import Head
-from celerytrail.sql.outside_verifier import Progress
 from celerytrail.sql.snapshot import snapshot
+from celerytrail.sql.verification import Progress
 from celerytrail.sql.verify import OUTSIDE, verify_ledger
 
 
@@ -42,7 +42,12 @@ def begin_epoch(
         last = last_signed(file, key)
         if last is None:
             raise FileUnusable(f"{path} has no checkpoint yet: there is nothing to begin anew")
-        found = verify_ledger(dsn, ways=(OUTSIDE,), jobs=jobs, progress=progress)
+        found = verify_ledger(
+            dsn,
+            ways=(OUTSIDE,),
+            jobs=jobs,
+            progress=None if progress is None else lambda _way: progress,
+        )
         if found.ledger_id != last.ledger_id:
             raise NotContinued(
                 f"{path} is of the ledger {last.ledger_id}, the database has {found.ledger_id}: give"

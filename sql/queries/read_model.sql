@@ -197,7 +197,7 @@ ON CONFLICT (task_id, namespace, service, environment) DO UPDATE SET
 
 -- name: failures
 -- One row for each event that carries an exception: what is counted of them is counted when somebody asks.
-INSERT INTO celerytrail.failures (
+INSERT INTO celerytrail.failures AS f (
     event_id, event_time, namespace, service, environment, fingerprint, step, exception_class,
     task_id, task_name, queue, worker, retries, workflow_id
 )
@@ -211,7 +211,7 @@ JOIN celerytrail.steps p ON p.step = g.step AND p.subject = 'task'
 WHERE g.task_id IS NOT NULL
   AND g.attributes ->> 'celery.exception.fingerprint' ~ '^[0-9a-f]{16}$'
 ORDER BY g.event_id
-ON CONFLICT DO NOTHING;
+ON CONFLICT (event_id) DO NOTHING;
 
 -- name: runs
 -- One row for each execution; its state is that of its highest event.

@@ -289,7 +289,7 @@ SELECT
 FROM pg_class c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = 'celerytrail'::regnamespace
-  AND c.relname IN ('tasks', 'runs', 'run_ends', 'groups', 'workers', 'streams', 'task_actions')
+  AND c.relname IN ('tasks', 'runs', 'run_ends', 'groups', 'workers', 'streams', 'task_actions', 'failures')
 GROUP BY c.relname;
 
 -- name: read_model_horizon
