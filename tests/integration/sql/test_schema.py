@@ -162,7 +162,13 @@ def test_grafana_reads_views_and_nothing_else(migrated: MigratedDatabase) -> Non
         " AND relkind = 'v' AND NOT coalesce(reloptions::text[] @> '{security_barrier=true}', false)"
     )
     # These have no condition of their own, so that there is nothing behind a barrier.
-    assert sorted(barriers) == [("actions",), ("failures",), ("task_actions",), ("tasks",)]
+    assert sorted(barriers) == [
+        ("actions",),
+        ("failures",),
+        ("searchable",),
+        ("task_actions",),
+        ("tasks",),
+    ]
     for (view,) in barriers:
         definition = migrated.value(
             "SELECT pg_get_viewdef(%s::regclass)", f"celerytrail_views.{view}"
