@@ -301,12 +301,18 @@ def test_who_was_not_heard_of_for_longest_stands_first(shop: RecordedShop) -> No
 
 
 def verified(
-    shop: RecordedShop, status: str, *, whole: bool = True, mode: str = "full", to_n: int = 1
+    shop: RecordedShop,
+    status: str,
+    *,
+    whole: bool = True,
+    mode: str = "full",
+    to_n: int = 1,
+    chain: int = 0,
 ) -> None:
     with shop.database.connect("verifier") as connection:
         connection.execute(
-            "SELECT celerytrail.record_verification(%s, 0, 0, %s, sha256(''), %s, %s, 1, 0.1, %s)",
-            (mode, to_n, status, '{"fault": "row changed", "detail": "block 7"}', whole),
+            "SELECT celerytrail.record_verification(%s, %s, 0, %s, sha256(''), %s, %s, 1, 0.1, %s)",
+            (mode, chain, to_n, status, '{"fault": "row changed", "detail": "block 7"}', whole),
         )
 
 
@@ -356,6 +362,32 @@ def test_panels_and_alert_agree_on_a_fault_that_a_quick_verification_does_not_se
     age, *others = told()
     assert age >= 0
     assert others == ["ok", set()]
+
+
+def test_one_chain_of_several_that_was_not_verified_is_not_hidden_by_the_others(
+    shop: RecordedShop,
+) -> None:
+    def told() -> tuple[Any, list[Any], int, list[tuple[str, str]]]:
+        ((age,),) = (row.values() for row in shop.panel("overview", "Chain verified"))
+        chains = [(row["chain"], row["status"]) for row in shop.panel("audit", "Chains")]
+        (left,) = shop.panel("audit", "Blocks not verified yet")
+        alerts = evaluate(provisioned_rule("celerytrail-chain-not-verified"), shop.grafana)
+        named = [(alert.labels["chain"], alert.labels["reason"]) for alert in alerts]
+        return age, chains, left["blocks"], named
+
+    shop.ran("one")
+    verified(shop, "ok")
+    shop.database.run(
+        "SELECT celerytrail.choose_chain(2); UPDATE celerytrail.principals SET chain = 2"
+    )
+    shop.ran("two")
+    assert told() == (None, [(0, "ok"), (2, "never verified")], 1, [("2", "never verified")])
+    verified(shop, "broken", chain=2)
+    assert told() == (-1, [(0, "ok"), (2, "broken")], 1, [("2", "broken")])
+    verified(shop, "ok", chain=2)
+    age, *others = told()
+    assert age >= 0
+    assert others == [[(0, "ok"), (2, "ok")], 0, []]
 
 
 def test_a_broken_verification_verified_nothing(shop: RecordedShop) -> None:
