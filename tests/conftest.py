@@ -16,6 +16,9 @@ from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from tests.browser.host_page import browser, host_page, plugin_site
 from tests.skipped import SkipReport
 
+# Modules that a test may import before another one names them as a plugin.
+pytest.register_assert_rewrite("tests.databases", "tests.postgres_majors")
+
 # Once for all folders: two browsers' drivers cannot live in one process.
 __all__ = ["browser", "host_page", "plugin_site"]
 
