@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
@@ -18,6 +19,12 @@ from tests.skipped import SkipReport
 
 # Modules that a test may import before another one names them as a plugin.
 pytest.register_assert_rewrite("tests.databases", "tests.postgres_majors")
+
+# How long an example takes says what else the machine does; it is no property of the code.
+settings.register_profile(
+    "celerytrail", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("celerytrail")
 
 # Once for all folders: two browsers' drivers cannot live in one process.
 __all__ = ["browser", "host_page", "plugin_site"]

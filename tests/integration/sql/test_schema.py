@@ -196,6 +196,7 @@ def test_functions_are_closed_to_everybody_else(migrated: MigratedDatabase) -> N
     # hardening_gaps only reads the catalog.
     assert sink == {
         "authenticate",
+        "choose_chain",
         "ensure_partitions",
         "add_quarantine",
         "stored_digests",
