@@ -13,7 +13,9 @@ from click.testing import CliRunner
 
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.checkpoint.checkpoint_command import checkpoint
+from celerytrail.sql.checkpoint.checkpoint_file import opened
 from celerytrail.sql.checkpoint.statement import KeyChange, NewEpoch
+from celerytrail.sql.verify_command import verify
 from tests.chain.chained_ledger import ChainedLedger, write_batch
 from tests.chain.checkpointing import Keeper, mutated
 from tests.chain.test_kept_heads import CUT, REWRITE
@@ -456,3 +458,74 @@ def test_a_witness_accepts_an_epoch_when_a_person_says_so(keeper: Keeper, ledger
     keeper.cosign(key, own, "--accept-epoch", "2")
     public = key / keeper.public.name
     assert keeper.verify(keeper.file, own, witness_key=public).exit_code == 0
+
+
+def test_one_process_signs_at_a_time(keeper: Keeper, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("celerytrail.sql.checkpoint.checkpoint_file.LOCK_SECONDS", 0.1)
+    keeper.sign()
+    with opened(keeper.file, begin=False):
+        assert "another process is writing" in keeper.sign(code=4).stderr
+    keeper.sign()
+
+
+def test_an_epoch_that_was_begun_twice_is_a_fault(keeper: Keeper):
+    keeper.sign()
+    before = keeper.file.read_bytes()
+    keeper.epoch()
+    one = keeper.file.read_bytes()[len(before) :]
+    keeper.file.write_bytes(before)
+    keeper.epoch(reason="another story")
+    keeper.file.write_bytes(keeper.file.read_bytes() + one)
+    said = keeper.verify()
+    assert (said.exit_code, "epoch 2 was begun twice" in said.stdout) == (1, True)
+
+
+def test_a_note_that_goes_back_is_a_fault(keeper: Keeper):
+    keeper.sign()
+    keeper.sign()
+    first, second = keeper.file.read_text().splitlines()
+    keeper.file.write_text(f"{second}\n{first}\n")
+    said = keeper.verify()
+    assert (said.exit_code, "note 2: it goes back" in said.stdout) == (1, True)
+    # The same note twice is what a crash between two places leaves.
+    keeper.file.write_text(f"{first}\n{second}\n{first}\n")
+    assert keeper.verify().exit_code == 0
+
+
+def test_what_verify_says_in_json(keeper: Keeper):
+    keeper.sign()
+    keeper.epoch()
+    arguments = ["--dsn", keeper.dsn("verifier"), "--checkpoint", str(keeper.file), "--json"]
+    found = json.loads(
+        CliRunner().invoke(verify, [*arguments, "--pubkey", str(keeper.public)]).stdout
+    )
+    assert (found["verdict"], found["anchored"]) == ("ok", True)
+    notes = found["notes"]
+    assert notes["places"] == [{"path": str(keeper.file), "notes": 2, "torn": 0}]
+    assert (notes["checkpoints"], notes["cosigned"], notes["bad"]) == (1, None, [])
+    (begun,) = notes["epochs"]
+    assert (begun["epoch"], begun["by"], begun["reason"]) == (2, "ann", "the disk died")
+    assert begun["chains"] == [{"chain": 0, "old_n": 6, "kept_n": 6, "new_n": 6}]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--checkpoint", "a"],
+        ["--pubkey", "a"],
+        ["--checkpoint", "a", "--pubkey", "b", "--against", "c"],
+        ["--checkpoint", "a", "--pubkey", "b", "--every", "1"],
+        ["--witness-pubkey", "a"],
+    ],
+)
+def test_options_of_verify_that_do_not_go_together(arguments: list[str]):
+    assert CliRunner().invoke(verify, ["--dsn", "dbname=x", *arguments]).exit_code == 2
+
+
+def test_a_public_key_or_a_place_that_is_none(keeper: Keeper):
+    keeper.sign()
+    missing = keeper.verify(keeper.directory / "missing.jsonl")
+    assert (missing.exit_code, "missing.jsonl" in missing.output) == (4, True)
+    keeper.public.write_text("ledger+00000000+AAAA\n")
+    wrong = keeper.verify()
+    assert (wrong.exit_code, str(keeper.public) in wrong.output) == (4, True)
