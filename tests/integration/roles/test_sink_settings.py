@@ -91,7 +91,7 @@ def test_a_setting_opens_nothing(ledger_database: LedgerDatabase, setting: str) 
         try:
             sink.execute(f"SET {setting}".encode())
         except psycopg.Error:
-            # Refused: then it is asked for at the start of the session, as libpq's options do.
+            # A setting that the role may not change is refused by itself.
             assert sink.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
         for statement in FORBIDDEN:
             try:
