@@ -23,11 +23,9 @@ from celerytrail.sql.verification import CannotVerify, Progress
 AT_MOST = 20
 """How many differences of a table are named."""
 
-TABLES = ("tasks", "runs", "run_ends", "groups", "workers", "streams", "task_actions", "failures")
-
 _INSERT = re.compile(
-    rb"(?P<with>WITH .*?)?INSERT INTO celerytrail\.(?P<table>\w+) AS \w+ \((?P<columns>[^)]*)\)\s*"
-    rb"(?P<select>SELECT\b.*?)\nON CONFLICT \((?P<keys>[^)]*)\)",
+    rb"(?P<with>WITH .*?)?INSERT INTO celerytrail\.(?P<table>\w+)(?: AS \w+)? \((?P<columns>[^)]*)\)\s*"
+    rb"(?P<select>SELECT\b.*?)\nON CONFLICT\b",
     re.DOTALL,
 )
 _UPDATE = re.compile(rb"\nFROM \((?P<select>.*)\n\) AS n\n", re.DOTALL)
@@ -115,11 +113,18 @@ class ReadModelCheck:
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """The query that gives the rows of a table, their columns and which of them are the key."""
+    """The query that gives the rows of a table, and their columns."""
 
     select: sql.Composable
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The columns of a table's key, and those that say when something happened."""
+
     keys: tuple[str, ...]
+    times: tuple[str, ...]
 
 
 def check_read_model(dsn: str, progress: Progress | None = None) -> ReadModelCheck:
@@ -134,21 +139,25 @@ def check_read_model(dsn: str, progress: Progress | None = None) -> ReadModelChe
     with snapshot(dsn) as connection:
         try:
             connection.execute(queries("read_model")["join_large"])
-            found = connection.execute(queries("verify")["read_model_tables"]).fetchall()
+            tables = {
+                name: _Stored(tuple(keys), tuple(times))
+                for name, keys, times in connection.execute(queries("verify")["read_model_tables"])
+            }
             horizon = connection.execute(queries("verify")["read_model_horizon"]).fetchone()
-            times: dict[str, list[str]] = dict(found)
-            for number, table in enumerate(TABLES, 1):
-                if table not in times:
-                    raise CannotVerify(f"there is no table celerytrail.{table} to compare")
-                comparable = _comparable(table, horizon, times[table])
-                answer = connection.execute(_comparison(table, _expected(table), comparable))
+            expected = _expected()
+            for number, (table, rows_of_it) in enumerate(expected.items(), 1):
+                if table not in tables:
+                    raise CannotVerify(
+                        f"there is no table celerytrail.{table}: run `celerytrail migrate`"
+                    )
+                answer = connection.execute(_comparison(table, tables[table], rows_of_it, horizon))
                 for key, what, count, columns in answer:
                     if key is None:
                         rows[table], differing[table] = int(what), int(count)
                     else:
                         differences.append(Difference(table, key, what, tuple(columns or ())))
                 if progress is not None:
-                    progress(number, len(TABLES))
+                    progress(number, len(expected))
         except psycopg.errors.InsufficientPrivilege as error:
             raise CannotVerify(
                 f"{what_failed(error)}: connect as celerytrail_verifier, and run `celerytrail migrate`"
@@ -156,22 +165,21 @@ def check_read_model(dsn: str, progress: Progress | None = None) -> ReadModelChe
     return ReadModelCheck(rows, differing, tuple(differences))
 
 
-def _expected(table: str) -> _Expected:
-    if table == "task_actions":
-        select = queries("verify")["read_model_task_actions"]
-        return _Expected(_ours(select), _TASK_ACTIONS, _TASK_ACTIONS[:2])
-    if table == "streams":
-        template = queries("verify")["read_model_streams"]
-        parts = {
-            name: _ours(_inner(name)) for name in ("streams", "abandoned_streams", "heartbeats")
-        }
-        return _Expected(_ours(template).format(**parts), _STREAMS, _STREAMS[:4])
+def _expected() -> dict[str, _Expected]:
+    """Return what gives the rows of each table of the read model."""
+    expected = {}
     for statement in queries("read_model").values():
         found = _INSERT.search(statement)
-        if found is not None and found["table"].decode() == table:
+        if found is not None:
             select = _STAGED.sub(b"staged", (found["with"] or b"") + found["select"])
-            return _Expected(_ours(select), _listed(found["columns"]), _listed(found["keys"]))
-    raise CannotVerify(f"no statement of the sink fills celerytrail.{table}")
+            columns = tuple(name.decode() for name in re.findall(rb"\w+", found["columns"]))
+            expected[found["table"].decode()] = _Expected(_ours(select), columns)
+    parts = {name: _ours(_inner(name)) for name in ("streams", "abandoned_streams", "heartbeats")}
+    streams = _ours(queries("verify")["read_model_streams"]).format(**parts)
+    expected["streams"] = _Expected(streams, _STREAMS)
+    task_actions = _ours(queries("verify")["read_model_task_actions"])
+    expected["task_actions"] = _Expected(task_actions, _TASK_ACTIONS)
+    return expected
 
 
 def _inner(name: str) -> bytes:
@@ -181,7 +189,9 @@ def _inner(name: str) -> bytes:
     return _STAGED.sub(b"staged", found["select"])
 
 
-def _comparison(table: str, expected: _Expected, comparable: sql.Composable) -> sql.Composed:
+def _comparison(
+    table: str, stored: _Stored, expected: _Expected, horizon: Sequence[Any] | None
+) -> sql.Composed:
     def listed(names: Sequence[str], *of: str) -> sql.Composed:
         return sql.SQL(", ").join(sql.Identifier(*of, name) for name in names)
 
@@ -196,11 +206,11 @@ def _comparison(table: str, expected: _Expected, comparable: sql.Composable) -> 
         staged=_ours(queries("verify")["read_model_staged"]),
         columns=listed(expected.columns),
         select=expected.select,
-        keys=listed(expected.keys),
+        keys=listed(stored.keys),
         table=sql.Identifier(table),
         stored=listed(expected.columns, "l"),
         given=given,
-        comparable=comparable,
+        comparable=_comparable(table, horizon, stored.times),
         at_most=AT_MOST,
     )
 
@@ -218,10 +228,6 @@ def _comparable(table: str, horizon: Sequence[Any] | None, times: Sequence[str])
         times=sql.SQL(", ").join(sql.Identifier("l", name) for name in times),
         retained_from=f"{horizon[0]} 00:00:00+00",
     )
-
-
-def _listed(names: bytes) -> tuple[str, ...]:
-    return tuple(name.decode() for name in re.findall(rb"\w+", names))
 
 
 def _ours(statement: bytes) -> sql.SQL:

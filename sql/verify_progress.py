@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from celerytrail.sql.verification import Progress
-from celerytrail.sql.verify import ProgressOf
+from celerytrail.sql.verify import READ_MODEL, ProgressOf
 
 LINE_SECONDS = 10.0
 
@@ -61,6 +61,7 @@ class _Lines:
     """A line every few seconds and one at the end of each way."""
 
     def begin(self, way: str) -> Progress:
+        unit = "tables" if way == READ_MODEL else "rows"
         started = time.monotonic()
         due = started + LINE_SECONDS
 
@@ -73,9 +74,8 @@ class _Lines:
             rate = done / max(now - started, 1e-3)
             left = f", {max(total - done, 0) / rate:,.0f} s left" if 0 < done < total else ""
             share = 100 * done // max(total, 1)
-            click.echo(
-                f"{way}: {done:,} of {total:,} rows, {share} %, {rate:,.0f} rows/s{left}", err=True
-            )
+            speed = f", {rate:,.0f} rows/s" if unit == "rows" else ""
+            click.echo(f"{way}: {done:,} of {total:,} {unit}, {share} %{speed}{left}", err=True)
 
         return say
 

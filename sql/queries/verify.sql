@@ -278,18 +278,20 @@ SELECT celerytrail.record_verification(
 SELECT ledger_id, format_version FROM celerytrail.ledger;
 
 -- name: read_model_tables
--- The tables of the read model that are there, and which of their columns say when something happened.
+-- The tables that are there, the columns of their keys, and those that say when something happened.
 SELECT
     c.relname::text,
+    array_agg(a.attname::text ORDER BY array_position(i.indkey::int2[], a.attnum))
+        FILTER (WHERE a.attnum = ANY (i.indkey::int2[])),
     coalesce(
         array_agg(a.attname::text ORDER BY a.attnum)
             FILTER (WHERE a.atttypid = 'timestamptz'::regtype AND a.attname <> 'eta'),
         '{}'
     )
 FROM pg_class c
+JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = 'celerytrail'::regnamespace
-  AND c.relname IN ('tasks', 'runs', 'run_ends', 'groups', 'workers', 'streams', 'task_actions', 'failures')
 GROUP BY c.relname;
 
 -- name: read_model_horizon

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql import read_model_check
-from celerytrail.sql.read_model_check import TABLES, ReadModelCheck, check_read_model
+from celerytrail.sql.read_model_check import ReadModelCheck, check_read_model
 from celerytrail.sql.verify_command import verify
 from tests.chain.chained_ledger import ChainedLedger, append_action
 from tests.span_rows import NOON, span_row, task_rows
@@ -62,13 +62,17 @@ def busy(migrated: MigratedDatabase, ledger: Ledger) -> MigratedDatabase:
 
 
 def test_what_the_sink_keeps_is_what_the_ledger_gives(busy: MigratedDatabase):
-    from tests.databases import READ_MODEL
-
     found = checked(busy)
     assert found.differences == ()
     assert not found.differs
-    assert set(found.rows) == set(TABLES) == set(READ_MODEL)
-    assert all(found.rows.values()), found.rows
+    for table in ("tasks", "runs", "run_ends", "groups", "workers", "streams", "task_actions"):
+        assert found.rows[table] > 0
+
+
+def test_every_table_of_the_read_model_is_compared(busy: MigratedDatabase):
+    from tests.databases import READ_MODEL
+
+    assert set(checked(busy).rows) >= set(READ_MODEL)
 
 
 @pytest.mark.parametrize(

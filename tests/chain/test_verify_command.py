@@ -68,6 +68,16 @@ def test_exit_codes_and_words_of_a_ledger_from_its_first_head_to_its_end(
     assert (found["fault"], found["n"], found["row_id"]) == ("row altered", 2, row)
 
 
+def test_progress_is_shown_where_it_is_wanted_and_json_stays_alone(chained: ChainedLedger):
+    shown = run(chained, "--progress", "--read-model", "--json")
+    assert said(shown)["verdict"] == "internal"
+    lines = shown.stderr.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["sql", "outside", "read model"]
+    assert "21 of 21 rows, 100 %" in lines[0]
+    assert "tables, 100 %" in lines[2]
+    assert run(chained).stderr == run(chained, "--no-progress").stderr == ""
+
+
 def test_a_cut_tail(chained: ChainedLedger, tmp_path: Path):
     kept = tmp_path / "heads.json"
     assert run(chained, "--head-out", kept).exit_code == 3
