@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, PAYLOAD_KINDS
 from celerytrail.exporter.commitment import commit
@@ -403,3 +405,45 @@ def test_what_was_broken_off_is_finished_by_the_next_run(
     assert outcome[0]["continued_by"] == "ann"
     assert outcome[0]["counts"]["payloads"] == 5 * len(KINDS)
     assert_clean(migrated)
+
+
+_STEP = st.tuples(
+    st.sampled_from(["write", "erase"]),
+    st.sampled_from(["a", "b", "c"]),
+    st.sets(st.sampled_from(KINDS), min_size=1),
+)
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=st.lists(_STEP, min_size=1, max_size=8))
+def test_in_any_order_only_what_was_not_erased_is_there(
+    migrated: MigratedDatabase, ledger: Ledger, steps: list[tuple[str, str, set[str]]]
+) -> None:
+    prefix = uuid.uuid4().hex
+    tasks = {name: captured(f"{prefix}-{name}", 1) for name in "abc"}
+    erased_kinds: set[tuple[str, str]] = set()
+    there: set[tuple[str, str]] = set()
+    with eraser(migrated.dsn("maintainer")) as connection:
+        for what, name, kinds in steps:
+            named = {(name, kind) for kind in kinds}
+            if what == "write":
+                rows = [tasks[name].payloads[kind] for kind in sorted(kinds)]
+                written = ledger.write_payloads(migrated.token, rows)
+                assert written.refused == len(named & erased_kinds)
+                there |= named - erased_kinds
+            else:
+                selection = Selection(
+                    tuple(sorted(kinds)), (tasks[name].task_id,), "acme", "shop", "test"
+                )
+                counts = erase(connection, selection, Actor("ann")).counts
+                assert counts["payloads"] == len(named & there)
+                erased_kinds |= named
+                there -= named
+    stored = migrated.rows(
+        "SELECT task_id, kind FROM celerytrail.payloads WHERE task_id LIKE %s", f"{prefix}%"
+    )
+    assert {(task_id[-1], kind) for task_id, kind in stored} == there

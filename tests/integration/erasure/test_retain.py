@@ -27,6 +27,7 @@ from tests.integration.erasure.erasable_ledger import (
     phases,
     store,
 )
+from tests.integration.sql.intents import Intents
 from tests.span_rows import NOON, SHOP, span_row, task_rows
 
 if TYPE_CHECKING:
@@ -395,4 +396,20 @@ def test_only_the_maintainer_may(migrated: MigratedDatabase, ledger: Ledger) -> 
         result = run_retain(migrated, "--days", "2", role=role)
         assert result.exit_code == 1
         assert "permission denied" in str(result.exception) + result.output
+    assert migrated.value("SELECT count(*) FROM celerytrail.actions") == 0
+
+
+@pytest.mark.parametrize("verb", ["erase", "retention"])
+def test_the_action_api_cannot_claim_that_something_was_dropped(
+    migrated: MigratedDatabase, ledger: Ledger, verb: str
+) -> None:
+    """A verifier excuses a day that is gone by such an action."""
+    a_week(ledger, migrated)
+    target = json.dumps({"day": days_ago(4).date().isoformat()})
+    with migrated.connect("actions") as actions:
+        append = "SELECT celerytrail.append_action(gen_random_uuid(), 'done', %s, 'x', 'y', target => %s)"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            actions.execute(append, [verb, target])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            Intents(actions).begin(verb=verb, target=target)
     assert migrated.value("SELECT count(*) FROM celerytrail.actions") == 0
