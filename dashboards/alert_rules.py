@@ -113,4 +113,18 @@ ALERT_RULES: tuple[AlertRule, ...] = (
             "came since the last checkpoint could be cut off or written again without a trace."
         ),
     ),
+    AlertRule(
+        uid="celerytrail-read-model-differs",
+        title="Read model differs",
+        query="read_model_differs",
+        panel=("audit", "Chains"),
+        dashboard="/d/celerytrail-audit?from=now-24h&to=now",
+        waits="0s",
+        severity="critical",
+        summary="{{ $values.A }} sampled tasks are {{ $labels.reason }}",
+        description=(
+            "What the dashboards show of some tasks does not follow from the ledger: somebody wrote to the tables they "
+            "read, or there is a mistake in the software. The ledger itself is a different question: see the verifier."
+        ),
+    ),
 )

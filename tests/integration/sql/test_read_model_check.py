@@ -10,6 +10,8 @@ import psycopg
 import pytest
 
 from celerytrail.sql.maintain import Bounds, Done, maintain_once
+from tests.grafana.alert_evaluation import evaluate, provisioned_rule
+from tests.grafana.data_source import DataSource
 from tests.span_rows import NOON, span_row, task_rows, with_columns
 
 if TYPE_CHECKING:
@@ -100,6 +102,24 @@ def test_a_purge_is_recomputed_from_the_actions(migrated: MigratedDatabase, ledg
         )
     assert migrated.rows("SELECT state FROM celerytrail.tasks") == [("purged",)]
     assert look(migrated)[:2] == (1, 0)
+
+
+def test_a_difference_is_an_alert_for_an_hour(migrated: MigratedDatabase, ledger: Ledger) -> None:
+    rule = provisioned_rule("celerytrail-read-model-differs")
+    grafana = DataSource(migrated.dsn("grafana"))
+    ledger.write_spans(migrated.token, task_rows(task_id="t"))
+    look(migrated)
+    assert evaluate(rule, grafana) == []
+    migrated.run("UPDATE celerytrail.tasks SET state = 'failed'")
+    look(migrated)
+    migrated.run("UPDATE celerytrail.tasks SET state = 'succeeded'")
+    look(migrated)
+    (alert,) = evaluate(rule, grafana)
+    assert alert.value == 1
+    migrated.run(
+        "UPDATE celerytrail.read_model_checks SET checked_at = checked_at - interval '61 minutes'"
+    )
+    assert evaluate(rule, grafana) == []
 
 
 def test_it_looks_now_and_then_and_keeps_a_month(migrated: MigratedDatabase) -> None:
