@@ -227,6 +227,8 @@ BEGIN
         celerytrail.rebuild_comparable(table_name)
     );
     GET DIAGNOSTICS differing = ROW_COUNT;
+    EXECUTE format('ALTER TABLE shadow_of_celerytrail.%I ADD PRIMARY KEY (place)', 'differing_' || table_name);
+    EXECUTE format('ANALYZE shadow_of_celerytrail.%I', 'differing_' || table_name);
     RETURN differing;
 END
 $$;
@@ -235,7 +237,7 @@ COMMENT ON FUNCTION celerytrail.compare_rebuild(text) IS
 
 CREATE FUNCTION celerytrail.rebuild_differences(table_name text, at_most int4)
 RETURNS TABLE (key text, column_name text, stored text, rebuilt text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET bytea_output = hex AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET bytea_output = hex SET enable_nestloop = on AS $$
 DECLARE
     keys text := celerytrail.rebuild_columns(table_name, true, NULL);
 BEGIN
@@ -244,7 +246,8 @@ BEGIN
         ' CASE WHEN l.l IS NULL OR s.s IS NULL THEN NULL ELSE c.name END,'
         ' CASE WHEN l.l IS NULL THEN ''no row'' WHEN s.s IS NULL THEN ''a row'' ELSE to_jsonb(l.l) ->> c.name END,'
         ' CASE WHEN s.s IS NULL THEN ''no row'' WHEN l.l IS NULL THEN ''a row'' ELSE to_jsonb(s.s) ->> c.name END'
-        ' FROM shadow_of_celerytrail.%2$I d'
+        -- Each row differs in one column at least.
+        ' FROM (SELECT d.* FROM shadow_of_celerytrail.%2$I d WHERE d.place <= %8$s) AS d'
         ' LEFT JOIN LATERAL (SELECT l FROM celerytrail.%3$I l WHERE (%4$s) = (%5$s)) AS l ON true'
         ' LEFT JOIN LATERAL (SELECT s FROM shadow_of_celerytrail.%3$I s WHERE (%6$s) = (%5$s)) AS s ON true'
         ' CROSS JOIN LATERAL ('
@@ -265,9 +268,10 @@ $$;
 COMMENT ON FUNCTION celerytrail.rebuild_differences(text, int4) IS
     'What differs, column by column, in the rows that compare_rebuild() noted.';
 
+-- A few rows by their keys, in a transaction in which the statements of the sink turned nested loops off.
 CREATE FUNCTION celerytrail.repair_from_rebuild(table_name text, after_place int8, up_to_place int8)
 RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_nestloop = on AS $$
 DECLARE
     columns text := celerytrail.rebuild_columns(table_name, false, NULL);
     keys_d text := celerytrail.rebuild_columns(table_name, true, 'd');
