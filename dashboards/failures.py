@@ -90,7 +90,7 @@ def kinds() -> table_panel.Panel:
         "Kinds of failures",
         QueryFile("failures", "kinds"),
         [
-            Column("exception_class", "Exception", 230),
+            Column("exception_class", "Exception", 290),
             Column("task_name", "Task", 200),
             Column("failed", "Failed", 80, unit="locale", steps=steps(NEUTRAL, (1, BAD))),
             Column("retried", "Retried", 80, unit="locale", steps=steps(NEUTRAL, (1, WARNING))),
