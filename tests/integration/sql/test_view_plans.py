@@ -161,3 +161,14 @@ def test_one_task_or_workflow_is_reached_by_its_id(
     shown = plan(filled, asked(uid, title, 24, task_id="task-77", workflow_id="task-77"))
     assert "Seq Scan on tasks" not in shown
     assert removed(shown) <= 50
+
+
+@pytest.mark.parametrize("variable", ["service", "queue", "worker", "task"])
+def test_the_newest_of_a_rare_one_are_found_without_reading_the_others(
+    filled: MigratedDatabase, variable: str
+) -> None:
+    shown = plan(
+        filled, asked("celerytrail-tasks", "Newest tasks", 24, **{variable: "nobody's own"})
+    )
+    assert "Seq Scan on tasks" not in shown
+    assert removed(shown) == 0
