@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import uuid
 from datetime import datetime, timedelta, timezone
@@ -11,15 +10,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from click.testing import CliRunner
 
-from celerytrail.examples.embedded.ports import free_port
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.doctor import server_checks
 from celerytrail.sql.doctor.examination import CHECKS, examine, exit_code
 from celerytrail.sql.doctor.finding import Finding, Level
-from celerytrail.sql.doctor_command import doctor
 from celerytrail.sql.migrate import migrate
 from celerytrail.sql.verification import Verdict
 from celerytrail.sql.verify import verify_ledger
@@ -335,29 +331,3 @@ def test_after_a_restore_of_data_alone_it_says_how_to_mend_it(
         assert verify_ledger(verifier, against=kept).verdict is Verdict.CLEAN
     finally:
         migrated.server.drop_database(name)
-
-
-def test_the_command_prints_lines_or_json_and_exits_by_what_is_worst(
-    migrated: MigratedDatabase,
-) -> None:
-    shown = CliRunner().invoke(doctor, ["--dsn", migrated.dsn("verifier")])
-    assert shown.exit_code == 1
-    lines = shown.output.splitlines()
-    assert (
-        "fail   durability: fsync is off: a crash may lose or damage what was acknowledged" in lines
-    )
-    assert lines[-1].startswith(f"{len(CHECKS)} checks: 1 fail, 0 warn, 1 unseen, ")
-    assert migrated.dsn("verifier").split(":")[2].split("@")[0] not in shown.output
-    told = CliRunner().invoke(doctor, ["--dsn", migrated.dsn("verifier"), "--json"])
-    said = json.loads(told.output)
-    assert (said["exit_code"], said["findings"][0]["level"]) == (1, "ok")
-    assert {one["check"] for one in said["findings"]} == {row.name for row in CHECKS}
-
-
-def test_a_database_that_is_away_has_an_exit_code_of_its_own() -> None:
-    dsn = f"postgresql://celerytrail_sink:hunter2@127.0.0.1:{free_port()}/x"
-    for options in ([], ["--json"]):
-        done = CliRunner().invoke(doctor, ["--dsn", dsn, *options])
-        assert done.exit_code == 4
-        assert "cannot connect to celerytrail_sink@127.0.0.1" in done.output
-        assert "hunter2" not in done.output
