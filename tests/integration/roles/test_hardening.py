@@ -216,7 +216,7 @@ def test_passwords_are_made_and_set_from_files(
             # Neither the server's log nor its tables ever saw it.
             assert password not in ledger_database.server.log.read_text(errors="replace")
         again = CliRunner().invoke(maintain, arguments)
-        assert [json.loads(line)["made"] for line in again.output.splitlines()] == [False] * 5
+        assert [json.loads(line)["made"] for line in again.output.splitlines()] == [False] * 6
     finally:
         for role, verifier in kept.items():
             if verifier:
