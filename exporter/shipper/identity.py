@@ -18,6 +18,7 @@ _SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
 _RUN_STEPS = frozenset(("succeeded", "failed", "retried", "ignored", "rejected", "aborted", "lost"))
 _SENT_STEPS = frozenset(("sent", "send_failed"))
 _NO_FACTS: Mapping[str, Any] = {}
+_MAX_RUNS = 1024
 
 
 class Identity(NamedTuple):
@@ -25,7 +26,8 @@ class Identity(NamedTuple):
 
     ``facts`` are the message headers or the request, by name. ``event_time`` is nanoseconds since
     1970. ``trail`` is None where the message carried none; then ``derived`` is true and the ids
-    come from the task id.
+    come from the task id. ``encoded`` is for whoever encodes them: what was made of the facts for
+    one record of a run, by its id, is there for the next one.
     """
 
     trace_id: bytes
@@ -41,6 +43,21 @@ class Identity(NamedTuple):
     end_time: int
     trail: Trail | None
     facts: Mapping[str, Any]
+    encoded: dict[str, bytes]
+
+
+class _Message(NamedTuple):
+    """What the records of one message, or of one run, have in common."""
+
+    trace_id: bytes
+    send_id: bytes | None
+    sent_unix_nano: int | None
+    derived: bool
+    task_id: str | None
+    retries: int
+    trail: Trail | None
+    facts: Mapping[str, Any]
+    encoded: dict[str, bytes]
 
 
 def identify(header: SegmentHeader, record: Record) -> Identity:
@@ -60,29 +77,10 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
     if step == "group":
         return _group(header, record, event_time)
 
-    facts = _facts(fields)
-    if step in _RUN_STEPS and not facts and fields.get("run_id") is not None:
+    message = _message_of(header, step, fields)
+    if step in _RUN_STEPS and not message.facts and fields.get("run_id") is not None:
         raise ValueError(f"the {step} of a run whose start was not read")
-    task_id, retries = _text(facts.get("id")), _retries(facts.get("retries"))
-    trail = read_trail(fields.get("trail"))
-    derived = False
-    send_id: bytes | None = None
-    sent: int | None = None
-    if trail is not None:
-        trace_id = bytes.fromhex(trail.trace_id)
-        send_id = bytes.fromhex(trail.send_id)
-        sent = trail.sent_unix_nano
-    elif task_id is not None:
-        derived = True
-        caller = read_traceparent(fields.get("trail"))
-        root = _text(facts.get("root_id")) or task_id
-        trace_id = bytes.fromhex(derived_trace_id(root) if caller is None else caller[0])
-        send_id = sha256(_SEND_DOMAIN + _bytes(task_id) + b"\0%d" % retries).digest()[:8]
-        sent = retries
-    else:
-        # Workers and streams: one trace for what a process says about itself.
-        trace_id = bytes.fromhex(derived_trace_id(header.stream_id))
-
+    trace_id, send_id, sent, derived, task_id, retries, trail, facts, encoded = message
     span_id: bytes | None = None
     parent = send_id or b""
     if step in _SENT_STEPS:
@@ -105,6 +103,7 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
         end,
         trail,
         facts,
+        encoded,
     )
 
 
@@ -142,7 +141,52 @@ def _group(header: SegmentHeader, record: Record, event_time: int) -> Identity:
         end_time=record.time_unix_nano,
         trail=None,
         facts=_NO_FACTS,
+        encoded={},
     )
+
+
+# Those of the runs that are open: the end of a run has the very request of its start.
+_runs: dict[int, tuple[object, object, _Message]] = {}
+
+
+def _message_of(header: SegmentHeader, step: str, fields: Mapping[str, Any]) -> _Message:
+    request = fields.get("request")
+    if type(request) is not tuple or not request:
+        return _read_message(header, fields)
+    trail = fields.get("trail")
+    known = _runs.pop(id(request), None)
+    if known is not None and known[0] is request and known[1] is trail:
+        return known[2]
+    message = _read_message(header, fields)
+    if message.task_id is not None and step == "started":
+        if len(_runs) >= _MAX_RUNS:
+            del _runs[next(iter(_runs))]
+        _runs[id(request)] = request, trail, message
+    return message
+
+
+def _read_message(header: SegmentHeader, fields: Mapping[str, Any]) -> _Message:
+    facts = _facts(fields)
+    task_id, retries = _text(facts.get("id")), _retries(facts.get("retries"))
+    trail = read_trail(fields.get("trail"))
+    derived = False
+    send_id: bytes | None = None
+    sent: int | None = None
+    if trail is not None:
+        trace_id = bytes.fromhex(trail.trace_id)
+        send_id = bytes.fromhex(trail.send_id)
+        sent = trail.sent_unix_nano
+    elif task_id is not None:
+        derived = True
+        caller = read_traceparent(fields.get("trail"))
+        root = _text(facts.get("root_id")) or task_id
+        trace_id = bytes.fromhex(derived_trace_id(root) if caller is None else caller[0])
+        send_id = sha256(_SEND_DOMAIN + _bytes(task_id) + b"\0%d" % retries).digest()[:8]
+        sent = retries
+    else:
+        # Workers and streams: one trace for what a process says about itself.
+        trace_id = bytes.fromhex(derived_trace_id(header.stream_id))
+    return _Message(trace_id, send_id, sent, derived, task_id, retries, trail, facts, {})
 
 
 def _facts(fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ _VALUE = 0x12  # KeyValue.value, field 2
 _STRING = 0x0A  # AnyValue.string_value, field 1
 _INT = 0x18  # AnyValue.int_value, field 3
 _TRUE = b"\x12\x02\x10\x01"  # KeyValue.value with AnyValue.bool_value, field 2
+_SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
 _SMALL = tuple(bytes([value]) for value in range(0x80))
 
 
@@ -35,6 +36,8 @@ def varint(value: int) -> bytes:
         return _SMALL[value]
     if 0 <= value < 0x4000:
         return b"%c%c" % (value & 0x7F | 0x80, value >> 7)
+    if 0 <= value < 0x200000:
+        return b"%c%c%c" % (value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14)
     value &= 0xFFFFFFFFFFFFFFFF
     if 1 << 56 <= value < 1 << 63:
         # Nanoseconds since 1970 are nine bytes long from 1972 to 2262.
@@ -90,11 +93,12 @@ _remembered_text = lru_cache(maxsize=4096)(text)
 
 def digest(tag: int, key: str, value: bytes) -> bytes:
     """Encode a hash of 32 bytes as a text attribute of 64 hex digits."""
-    return _digest_start(tag, key) + hexlify(value)
+    return digest_start(tag, key) + hexlify(value)
 
 
 @lru_cache(maxsize=64)
-def _digest_start(tag: int, key: str) -> bytes:
+def digest_start(tag: int, key: str) -> bytes:
+    """Return what stands before the hex digits of a ``digest``."""
     return text(tag, key, "0" * 64)[:-64]
 
 
@@ -106,13 +110,21 @@ def long_text(tag: int, key: str, value: bytes) -> bytes:
 
 def integer(tag: int, key: str, value: int) -> bytes:
     """Encode an integer attribute; out of 64 bits it is brought to the nearest."""
+    data = varint(max(_SMALLEST, min(_LARGEST, value)))
+    return _integer_starts(tag, key)[len(data)] + data
+
+
+@lru_cache(maxsize=512)
+def _integer_starts(tag: int, key: str) -> tuple[bytes, ...]:
+    """Return what stands before the varint of an integer attribute, by the length of that."""
     name = _key(key)
-    if 0 <= value < 0x80 and len(name) < 0x7C:
-        return b"%c%c%b%c\x02%c%c" % (tag, len(name) + 4, name, _VALUE, _INT, value)
-    data = varint(max(-(1 << 63), min((1 << 63) - 1, value)))
-    return _attribute(tag, b"%b%c%c%c%b" % (name, _VALUE, len(data) + 1, _INT, data))
+    return tuple(
+        b"%c%b%b%c%c%c" % (tag, varint(len(name) + 3 + size), name, _VALUE, size + 1, _INT)
+        for size in range(11)
+    )
 
 
+@lru_cache(maxsize=512)
 def true(tag: int, key: str) -> bytes:
     """Encode an attribute with the value true."""
     return _attribute(tag, _key(key) + _TRUE)

@@ -7,15 +7,17 @@ that have the default value of protobuf are left out: the same bytes as
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 
-from celerytrail.exporter.shipper.otlp_bytes import field, varint
+from celerytrail.exporter.shipper.otlp_bytes import MAX_REMEMBERED, field, varint
 
 _FIXED64 = Struct("<Q")
 _START_AND_END = Struct("<BQBQ")  # Span.start_time_unix_nano = 7, .end_time_unix_nano = 8
 _START, _END = 7 << 3 | 1, 8 << 3 | 1
 _TIME, _OBSERVED = 1 << 3 | 1, 11 << 3 | 1  # LogRecord.time_unix_nano, .observed_time_unix_nano
-_TRACE_AND_SPAN = b"\x0a\x10%b\x12\x08%b"  # Span.trace_id = 1, .span_id = 2
+_BODY = 5 << 3 | 2  # LogRecord.body
+_STRING, _BYTES = 1 << 3 | 2, 7 << 3 | 2  # AnyValue.string_value, .bytes_value
 _PARENT = b"\x22\x08%b"  # Span.parent_span_id = 4
 _LOG_TRACE_AND_SPAN = b"\x4a\x10%b\x52\x08%b"  # LogRecord.trace_id = 9, .span_id = 10
 _FAILED = b"\x7a\x02\x18\x02"  # Span.status = 15: Status.code = 3, STATUS_CODE_ERROR
@@ -45,12 +47,11 @@ def span_head(
     not fit.
     """
     _check(trace_id, span_id)
-    text = name.encode("utf-8", "replace")
-    return b"%b%b%b\x30%b%b%b%b%b" % (
-        _TRACE_AND_SPAN % (trace_id, span_id),
+    return b"\x0a\x10%b\x12\x08%b%b%b%b%b%b%b" % (
+        trace_id,
+        span_id,
         _parent(parent_span_id),
-        field(5, text) if text else b"",
-        varint(kind),
+        _name_and_kind(name, kind) if len(name) <= MAX_REMEMBERED else _encode_name(name, kind),
         _times(start, end),
         links,
         _FAILED if failed else b"",
@@ -58,23 +59,39 @@ def span_head(
     )
 
 
-def log_record_head(
-    trace_id: bytes, span_id: bytes, time: int, body: bytes, *, binary: bool
-) -> bytes:
-    """Return a ``LogRecord`` without attributes, observed when it happened.
+def log_record_parts(trace_id: bytes, span_id: bytes, time: int) -> tuple[bytes, bytes]:
+    """Return a ``LogRecord`` without body and attributes, observed when it happened.
 
-    ``body`` becomes ``bytes_value`` when it is ``binary``, else it is UTF-8 and ``string_value``.
-    Raises as ``span_head``.
+    The body, as ``log_body_head`` and its bytes, stands between the two. Raises as ``span_head``.
     """
     _check(trace_id, span_id)
-    value = field(7 if binary else 1, body)
+    ids = _LOG_TRACE_AND_SPAN % (trace_id, span_id)
+    if not time:
+        return b"", ids
     moment = _FIXED64.pack(time)
-    return b"%b%b%b%b" % (
-        b"%c%b" % (_TIME, moment) if time else b"",
-        field(5, value),
-        _LOG_TRACE_AND_SPAN % (trace_id, span_id),
-        b"%c%b" % (_OBSERVED, moment) if time else b"",
+    return b"%c%b" % (_TIME, moment), b"%b%c%b" % (ids, _OBSERVED, moment)
+
+
+def log_body_head(size: int, *, binary: bool) -> bytes:
+    """Return what stands before the bytes of ``LogRecord.body``.
+
+    They become ``bytes_value`` when they are ``binary``, else they are UTF-8 and ``string_value``.
+    """
+    inner = varint(size)
+    return b"%c%b%c%b" % (
+        _BODY,
+        varint(1 + len(inner) + size),
+        _BYTES if binary else _STRING,
+        inner,
     )
+
+
+def _encode_name(name: str, kind: int) -> bytes:
+    text = name.encode("utf-8", "replace")
+    return b"%b\x30%b" % (field(5, text) if text else b"", varint(kind))  # Span.name, .kind = 6
+
+
+_name_and_kind = lru_cache(maxsize=2048)(_encode_name)
 
 
 def _times(start: int, end: int) -> bytes:

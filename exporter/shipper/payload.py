@@ -8,47 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from celerytrail.exporter.attributes import PAYLOAD_EVENT_NAME
-from celerytrail.exporter.commitment import commit
-from celerytrail.exporter.hmac_sha256 import hmac_sha256
 from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
 from celerytrail.exporter.shipper.identity import Identity
 from celerytrail.exporter.shipper.json_text import with_text_keys
-from celerytrail.exporter.shipper.otlp_bytes import (
-    LOG,
-    constant_text,
-    digest,
-    field,
-    integer,
-    text,
-    true,
-)
-from celerytrail.exporter.shipper.otlp_records import log_record_head
+from celerytrail.exporter.shipper.payload_items import ItemMaker, PayloadItem
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
 from celerytrail.exporter.shipper.task_rules import EVERYTHING, TaskRule
-from celerytrail.exporter.spool.record import Record
+from celerytrail.exporter.spool.record import LAYOUTS, Record
 from celerytrail.exporter.spool.segment import SegmentHeader
 
-SALT_DOMAIN = b"celerytrail/salt/v1\0"
 DEFAULT_BODY_BYTES = 256 * 1024
 MAX_CONTAINER_BYTES = 512 * 1024
 """A body over the first, or a container over the second, is not kept; a receiver takes no more."""
 
-# LogRecord.event_name; the official classes know it since opentelemetry-proto 1.5 only.
-_EVENT_NAME = field(12, PAYLOAD_EVENT_NAME.encode())
 _MESSAGE_STEPS = frozenset(("sent", "send_failed", "received"))
+_START = "started"
+_ENDS = frozenset(name for name, layout in LAYOUTS.items() if "result" in layout)
 _JSON = frozenset(("application/json", "json"))
-
-
-class PayloadItem(NamedTuple):
-    """One item: its kind, its commitment, and the encoded ``LogRecord`` that carries it."""
-
-    kind: str
-    commitment: bytes
-    shown: bytes | None
-    log_record: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +78,25 @@ class PayloadBuilder:
             # A payload belongs to a task: without an id nobody could find, or erase, it.
             return _NOTHING
         fields = record.fields
+        step = record.step.name
+        if step == _START:
+            return _NOTHING
+        said = fields.get("task_rules")
+        if (
+            step in _ENDS
+            and fields.get("exception") is None
+            and fields.get("traceback") is None
+            and fields.get("result") is None
+        ):
+            # Most ends show nothing. What they say of their task is learned all the same.
+            if said is not None:
+                self._redactor.tasks.of_record(None, said)
+            return _NOTHING
         shown: list[tuple[str, Redacted]] = []
         container: bytes | None = None
         withheld: str | None = None
-        step = record.step.name
         # The message was shown when it was sent; a reception shows it only if that was not seen.
-        rule = self._redactor.tasks.of_record(
-            _text(identity.facts.get("task")), fields.get("task_rules")
-        )
+        rule = self._redactor.tasks.of_record(_text(identity.facts.get("task")), said)
         redactor = self._redactor.of_rule(rule)
         if step in _MESSAGE_STEPS and (step != "received" or identity.derived):
             body = fields.get("body")
@@ -139,7 +128,7 @@ class PayloadBuilder:
             )
         if not shown and container is None:
             return Payload((), withheld) if withheld else _NOTHING
-        maker = _ItemMaker(header, record, identity, task_id)
+        maker = ItemMaker(header, record, identity, task_id)
         items = [maker.item(kind, redacted.data, redacted) for kind, redacted in shown]
         if container is not None:
             items.append(maker.item("body", container, None))
@@ -181,55 +170,6 @@ class PayloadBuilder:
         if len(container) > MAX_CONTAINER_BYTES:
             return None, "too_large"
         return container, None
-
-
-class _ItemMaker:
-    """Makes the items of one record: what they have in common is encoded once."""
-
-    __slots__ = ("_common", "_head", "_hmac", "_identity")
-
-    def __init__(
-        self, header: SegmentHeader, record: Record, identity: Identity, task_id: str
-    ) -> None:
-        self._identity = identity
-        self._hmac = hmac_sha256(header.secret)
-        self._head = (
-            SALT_DOMAIN
-            + bytes.fromhex(header.stream_id)
-            + record.seq.to_bytes(8, "big", signed=True)
-        )
-        self._common = b"".join(
-            (
-                text(LOG, "messaging.message.id", task_id),
-                integer(LOG, "celery.retries", identity.retries),
-                integer(LOG, "celerytrail.seq", record.seq),
-            )
-        )
-
-    def item(self, kind: str, body: bytes, redacted: Redacted | None) -> PayloadItem:
-        salt = self._hmac.digest(self._head + kind.encode())
-        commitment = commit(kind, salt, body)
-        attributes = [
-            constant_text(LOG, "celerytrail.payload.kind", kind),
-            digest(LOG, "celerytrail.payload.commitment", commitment),
-            digest(LOG, "celerytrail.payload.salt", salt),
-            self._common,
-        ]
-        if redacted is not None and redacted.truncated:
-            attributes.append(true(LOG, "celerytrail.payload.truncated"))
-        head = log_record_head(
-            self._identity.trace_id,
-            self._identity.span_id,
-            self._identity.event_time,
-            body,
-            binary=redacted is None,
-        )
-        return PayloadItem(
-            kind,
-            commitment,
-            None if redacted is None else body,
-            b"".join((head, _EVENT_NAME, *attributes)),
-        )
 
 
 def _arguments(

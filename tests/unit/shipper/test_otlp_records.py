@@ -21,7 +21,7 @@ from celerytrail.exporter.shipper.otlp_bytes import (
     integer,
     text,
 )
-from celerytrail.exporter.shipper.otlp_records import log_record_head, span_head
+from celerytrail.exporter.shipper.otlp_records import log_body_head, log_record_parts, span_head
 
 LOCAL, REMOTE = 0x100, 0x300
 trace_ids = st.binary(min_size=16, max_size=16)
@@ -83,7 +83,9 @@ def test_a_log_record_is_what_the_official_class_encodes(
             span_id=span_id,
             body=value,
         )
-        ours = log_record_head(trace_id, span_id, time, body, binary=value.HasField("bytes_value"))
+        before, after = log_record_parts(trace_id, span_id, time)
+        binary = value.HasField("bytes_value")
+        ours = before + log_body_head(len(body), binary=binary) + body + after
         assert ours == official.SerializeToString()
 
 
@@ -100,7 +102,7 @@ def test_a_time_that_does_not_fit_is_refused() -> None:
     with pytest.raises(struct.error):
         span_head(bytes(16), bytes(8), b"", "run", 1, -1, 1)
     with pytest.raises(struct.error):
-        log_record_head(bytes(16), bytes(8), 1 << 64, b"", binary=True)
+        log_record_parts(bytes(16), bytes(8), 1 << 64)
 
 
 @given(
