@@ -207,8 +207,14 @@ def seal(message: Message, binding: Binding, data_key: DataKey, psk: bytes, secr
     ``secret`` is the secret of the spool segment the message came from: the same record gives the
     same bytes again. Raises SealingUnavailable without ``cryptography``.
     """
+    return seal_bytes(message.to_bytes(), binding, data_key, psk, secret)
+
+
+def seal_bytes(
+    plain: bytes, binding: Binding, data_key: DataKey, psk: bytes, secret: bytes
+) -> bytes:
+    """Seal what ``Message.to_bytes`` gives, see ``seal``."""
     cipher = _cipher()
-    plain = message.to_bytes()
     salt = hmac_sha256(secret).digest(
         b"%b%b%b%b"
         % (
@@ -226,7 +232,12 @@ def seal(message: Message, binding: Binding, data_key: DataKey, psk: bytes, secr
 
 def keep_plain(message: Message) -> bytes:
     """Put a message that holds nothing to protect into the container, unencrypted."""
-    return b"%c%c%b" % (VERSION, SCHEME_PLAIN, message.to_bytes())
+    return keep_plain_bytes(message.to_bytes())
+
+
+def keep_plain_bytes(plain: bytes) -> bytes:
+    """Put what ``Message.to_bytes`` gives into the container, see ``keep_plain``."""
+    return b"%c%c%b" % (VERSION, SCHEME_PLAIN, plain)
 
 
 def scheme_of(container: bytes) -> int:

@@ -6,13 +6,14 @@ that is sent again after a crash has the same items, salts and commitments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from celerytrail.exporter.sealed import Binding, DataKey, Message, keep_plain, seal
+from celerytrail.exporter.sealed import Binding, DataKey, keep_plain_bytes, seal_bytes
 from celerytrail.exporter.shipper.identity import Identity
 from celerytrail.exporter.shipper.json_text import with_text_keys
+from celerytrail.exporter.shipper.message_description import Describer, beside_the_body
 from celerytrail.exporter.shipper.payload_items import ItemMaker, PayloadItem
 from celerytrail.exporter.shipper.redaction import Redacted, RedactedBody, Redactor
 from celerytrail.exporter.shipper.task_rules import EVERYTHING, TaskRule
@@ -59,6 +60,7 @@ class PayloadBuilder:
     def __init__(self, redactor: Redactor, *, max_body_bytes: int = DEFAULT_BODY_BYTES) -> None:
         self._redactor = redactor
         self._max_body_bytes = max_body_bytes
+        self._describer = Describer()
 
     def build(
         self,
@@ -150,7 +152,7 @@ class PayloadBuilder:
             return None, "too_large" if large else "missing"
         if len(body) > self._max_body_bytes:
             return None, "too_large"
-        message = _message(record.fields, identity.facts, body)
+        described = self._describer.describe(record.fields, identity.facts, body)
         if sealing is not None:
             binding = Binding(
                 sealing.ledger_id,
@@ -160,13 +162,17 @@ class PayloadBuilder:
                 header.stream_id,
                 record.seq,
             )
-            container = seal(message, binding, sealing.data_key, sealing.psk, header.secret)
+            container = seal_bytes(
+                described.data, binding, sealing.data_key, sealing.psk, header.secret
+            )
         else:
             if looked_at is None:
                 return None, "unexamined"
-            if looked_at.changed or redactor.hold_secrets(_beside_the_body(message)):
+            if looked_at.changed or redactor.hold_secrets(
+                beside_the_body(record.fields, identity.facts), described.key
+            ):
                 return None, "redacted"
-            container = keep_plain(message)
+            container = keep_plain_bytes(described.data)
         if len(container) > MAX_CONTAINER_BYTES:
             return None, "too_large"
         return container, None
@@ -192,25 +198,6 @@ def _arguments(
 
 def _result(redactor: Redactor, value: Any) -> Redacted:
     return redactor.value(_decoded(value) if isinstance(value, bytes) else with_text_keys(value))
-
-
-def _message(fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes) -> Message:
-    return Message(
-        headers=with_text_keys(facts),
-        properties={"correlation_id": facts.get("id"), "reply_to": fields.get("reply_to")},
-        exchange=_text(fields.get("exchange")),
-        routing_key=_text(fields.get("routing_key")),
-        priority=fields.get("priority"),
-        content_type=_text(fields.get("content_type")),
-        content_encoding=_text(fields.get("content_encoding")),
-        body=body,
-    )
-
-
-def _beside_the_body(message: Message) -> Iterator[Any]:
-    # Without the headers' own names: that there is a pin in group_index would cost a long look.
-    yield from message.headers.values()
-    yield from message.properties.values()
 
 
 def _decoded(value: object) -> str:

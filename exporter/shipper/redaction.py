@@ -20,6 +20,7 @@ from celerytrail.exporter.shipper.secret_values import (
     MAY_BE_CARD,
     SECRET_VALUES,
     SHORTEST_CARD,
+    UUID,
     is_card_number,
 )
 from celerytrail.exporter.shipper.sensitive_names import SensitiveNames
@@ -47,12 +48,12 @@ _NAMING = frozenset(("name", "key", "field", "header", "param", "parameter", "va
 _NAMED = frozenset(("value", "val", "content", "contents", "data", "default"))
 
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"-{0,2}\w[\w.\-]*[:=]?")
 _LONGEST_NAME = 64
 _MAX_OF_NAMES = 256
 _MAX_OF_PARTS = 2048
 _MAX_REMEMBERED_PARTS = 1024
+_scan = json.JSONDecoder().scan_once
 _ATOMS = frozenset((str, int, bool, float, type(None)))
 
 
@@ -98,7 +99,7 @@ class Redactor:
         self._names = SensitiveNames(self.rules.names)
         self.tasks = TaskRules(self.rules.tasks, self._names)
         self._of_names: dict[tuple[str, ...], Redactor] = {}
-        self._of_parts: dict[tuple[Any, ...], bool] = {}
+        self._of_parts: dict[bytes | tuple[Any, ...], bool] = {}
         values = (*SECRET_VALUES, EMAIL) if self.rules.emails else SECRET_VALUES
         self._text = SensitiveText(self._names, self.rules.patterns, values)
         self._whole = tuple(sorted(self._names.whole))
@@ -116,7 +117,7 @@ class Redactor:
         if len(body) > MAX_PARSED_BYTES:
             return None
         try:
-            value = json.loads(body)
+            value = _parsed(body)
             args, kwargs = _arguments(value)
             if args is None:
                 return None
@@ -148,26 +149,37 @@ class Redactor:
         hidden = self._hide(value, 0)
         return self._bounded(hidden, hidden != _plain(value))
 
-    def hold_secrets(self, values: Iterable[Any]) -> bool:
+    def hold_secrets(self, values: Iterable[Any], key: bytes | None = None) -> bool:
         """Tell whether redaction would hide something in values that stand beside each other.
 
         UUIDs are not looked at: the ids of a task are shown wherever the task is. What is left is
-        the same for many messages, so the answer is remembered.
+        the same for many messages, so the answer is remembered: by the ``key`` of all that is no
+        UUID, where the caller has one, and then the values are only asked for when it is new.
         """
+        if key is not None:
+            told = self._of_parts.get(key)
+            if told is None:
+                told = self.hold_secrets(values)
+                self._remember(key, told)
+            return told
         parts = [
             tuple(value) if type(value) is list else value
             for value in values
-            if value is not None and not (type(value) is str and _UUID.fullmatch(value))
+            if value is not None and not (type(value) is str and UUID.fullmatch(value))
         ]
         if not _are_short(parts):
             return self._holds_secrets(parts)
-        key = tuple(parts)
-        known = self._of_parts.get(key)
+        given = tuple(parts)
+        known = self._of_parts.get(given)
         if known is None:
-            if len(self._of_parts) >= _MAX_OF_PARTS:
-                self._of_parts.clear()
-            known = self._of_parts[key] = self._holds_secrets(parts)
+            known = self._holds_secrets(parts)
+            self._remember(given, known)
         return known
+
+    def _remember(self, parts: bytes | tuple[Any, ...], secret: bool) -> None:
+        if len(self._of_parts) >= _MAX_OF_PARTS:
+            self._of_parts.clear()
+        self._of_parts[parts] = secret
 
     def _holds_secrets(self, parts: list[Any]) -> bool:
         # As fields of an object: the values of an array may name what the next one is.
@@ -356,6 +368,21 @@ def _are_short(parts: list[Any]) -> bool:
                 return False
             length += len(item) if type(item) is str else 8
     return length <= _MAX_REMEMBERED_PARTS
+
+
+def _parsed(body: bytes) -> Any:
+    """Return the value of JSON. Raises ValueError, RecursionError."""
+    if body.isascii():
+        # Most bodies: without the look for encodings and blanks around. What it does not take
+        # wholly, such as UTF-16 in which every other byte is zero, is left to json.
+        text = body.decode("ascii")
+        try:
+            value, end = _scan(text, 0)
+        except (StopIteration, ValueError):
+            return json.loads(body)
+        if end == len(text):
+            return value
+    return json.loads(body)
 
 
 def _text(value: object) -> str | None:

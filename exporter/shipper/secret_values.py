@@ -15,6 +15,9 @@ from dataclasses import dataclass
 MARK = "[redacted]"
 
 
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What ids of tasks look like, which are shown wherever the task is."""
+
 _SHORTEST_TOKEN_PART = 5
 _END_OF_AUTHORITY = re.compile(r"[/?#]")
 
