@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from celerytrail.exporter.shipper.json_body import arguments_of, has_repeated_names, parsed
 from celerytrail.exporter.shipper.json_text import CUT, dump, dump_bounded
 from celerytrail.exporter.shipper.needles import Needles
 from celerytrail.exporter.shipper.secret_values import (
@@ -54,7 +55,6 @@ _LONGEST_NAME = 64
 _MAX_OF_NAMES = 256
 _MAX_OF_PARTS = 2048
 _MAX_REMEMBERED_PARTS = 1024
-_scan = json.JSONDecoder().scan_once
 _ATOMS = frozenset((str, int, bool, float, type(None)))
 
 
@@ -119,8 +119,8 @@ class Redactor:
         if len(body) > MAX_PARSED_BYTES:
             return None
         try:
-            value = _parsed(body)
-            args, kwargs = _arguments(value)
+            value = parsed(body)
+            args, kwargs = arguments_of(value)
             if args is None:
                 return None
             if (
@@ -141,7 +141,7 @@ class Redactor:
             return RedactedBody(
                 self._bounded(shown_args, shown_args != args),
                 self._bounded(shown_kwargs, shown_kwargs != kwargs),
-                hidden != value or _has_repeated_names(body),
+                hidden != value or has_repeated_names(body),
             )
         except (ValueError, RecursionError):
             return None
@@ -364,21 +364,6 @@ def _are_short(parts: list[Any]) -> bool:
     return length <= _MAX_REMEMBERED_PARTS
 
 
-def _parsed(body: bytes) -> Any:
-    """Return the value of JSON. Raises ValueError, RecursionError."""
-    if body.isascii():
-        # Most bodies: without the look for encodings and blanks around. What it does not take
-        # wholly, such as UTF-16 in which every other byte is zero, is left to json.
-        text = body.decode("ascii")
-        try:
-            value, end = _scan(text, 0)
-        except (StopIteration, ValueError):
-            return json.loads(body)
-        if end == len(text):
-            return value
-    return json.loads(body)
-
-
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -398,27 +383,3 @@ def _marked(value: Any) -> Any:
     # What says nothing stays: that a password was not given is worth seeing.
     empty = value is None or isinstance(value, bool) or value in ("", [], {}, ())
     return value if empty else MARK
-
-
-def _arguments(value: Any) -> tuple[list[Any] | None, Any]:
-    if isinstance(value, list) and len(value) >= 2:
-        args, kwargs = value[:2]
-    elif isinstance(value, dict) and "args" in value and "kwargs" in value:
-        args, kwargs = value["args"], value["kwargs"]
-    else:
-        return None, None
-    return (args, kwargs) if isinstance(args, list) and isinstance(kwargs, dict) else (None, None)
-
-
-def _has_repeated_names(body: bytes) -> bool:
-    # Of a name that is there twice only the last value was looked at.
-    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in pairs}) != len(pairs):
-            raise ValueError("repeated name")
-        return dict(pairs)
-
-    try:
-        json.loads(body, object_pairs_hook=check)
-    except ValueError:
-        return True
-    return False
