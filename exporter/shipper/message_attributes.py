@@ -202,7 +202,9 @@ def _message_ids(
 def _add_facts(trail: Trail | None, facts: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
     """Add what the message or the request says of the task, but for its ids."""
     fact = facts.get
-    group = text_or_none(fact("group")) or (trail.group_id if trail else None)
+    # In Celery 5.7 a chord's body, and what is chained to it, name the group of the headers, which they
+    # only come after: the trail knows.
+    group = trail.group_id if trail else text_or_none(fact("group"))
     if group:
         add(text(SPAN, "celery.group", group))
     root_group = (trail.root_group_id if trail else None) or group

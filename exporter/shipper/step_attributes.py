@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from celerytrail.exporter.attributes import STEPS
+from celerytrail.exporter.shipper.fingerprint import fingerprint
 from celerytrail.exporter.shipper.otlp_bytes import SPAN, constant_text, integer, text, true
 from celerytrail.exporter.spool.record import LAYOUTS
 
@@ -61,6 +62,8 @@ def _add_error(fields: Mapping[str, Any], add: Add) -> None:
     exception = text_or_none(fields.get("exception_class"))
     if exception:
         add(constant_text(SPAN, "error.type", exception))
+        found = fingerprint(exception, fields.get("traceback"))
+        add(text(SPAN, "celery.exception.fingerprint", found))
 
 
 def _add_runtime(fields: Mapping[str, Any], add: Add) -> None:
