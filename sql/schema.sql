@@ -2171,7 +2171,7 @@ BEGIN
     WHERE c.relnamespace = 'celerytrail_views'::regnamespace AND c.relkind = 'v'
       AND NOT coalesce(c.reloptions, '{}') @> ARRAY['security_barrier=true']
       -- They show every row: see where they are made.
-      AND c.relname NOT IN ('tasks', 'actions', 'task_actions');
+      AND c.relname NOT IN ('tasks', 'actions', 'task_actions', 'failures', 'searchable');
 
     RETURN QUERY
     SELECT format('celerytrail_grafana may read %s', c.oid::regclass)
@@ -2812,7 +2812,11 @@ BEGIN
     )
     SELECT DISTINCT ON (p.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''))
         coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''), p.task_id, s.state,
-        false, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, k.state_key, 1, a.action_time
+        false, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, k.state_key, 1,
+        -- The newest of all of them, whichever decides the state.
+        max(a.action_time) OVER (
+            PARTITION BY p.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, '')
+        )
     FROM celerytrail.actions a
     JOIN celerytrail.steps s ON s.step = 'purged'
     CROSS JOIN LATERAL celerytrail.purged_messages(a.detail) AS p
@@ -6793,7 +6797,7 @@ CREATE VIEW celerytrail_views.critical_path WITH (security_barrier='true') AS
                          SELECT sender.task_id,
                             sender.first_sent_at,
                             sender.finished_at,
-                            'sent by the one before'::text
+                            'sent by the one before'::text AS reason
                            FROM celerytrail.tasks sender
                           WHERE ((sender.task_id = c.parent_id) AND ((sender.namespace = c.namespace) AND (sender.service = c.service) AND (sender.environment = c.environment)) AND (COALESCE(sender.root_group_id, sender.root_id, sender.task_id) = w.workflow_id) AND (sender.task_name IS DISTINCT FROM 'celery.chord_unlock'::text))
                  LIMIT 1) p)

@@ -13,6 +13,7 @@ from celerytrail.exporter.attributes import (
     DAY_BEFORE_ALL,
     PAYLOAD_COLUMNS,
     SPAN_COLUMNS,
+    STEPS,
     Column,
 )
 from celerytrail.exporter.sink.errors import LedgerRefused
@@ -29,6 +30,7 @@ _ABOUT, _GROUP = _SPAN["about_stream_id"], _SPAN["group_id"]
 _ATTRIBUTES = _SPAN["attributes"]
 _TASK_MODEL = ("join_large", "tasks", "runs", "run_ends")
 _FINGERPRINT = "celery.exception.fingerprint"
+_OF_WORKERS = frozenset(step.name for step in STEPS if step.subject == "worker")
 
 # A date travels as the int4 that its binary form is: Python has no infinite date.
 _EPOCH = date(2000, 1, 1).toordinal()
@@ -199,7 +201,7 @@ def _read_model_statements(rows: Sequence[Row], abouts: bool) -> Iterator[str]:
         yield "failures"
     if any(row[_GROUP] is not None for row in rows):
         yield "groups"
-    if not steps.isdisjoint({"worker_ready", "worker_stopping", "worker_heartbeat"}):
+    if not steps.isdisjoint(_OF_WORKERS):
         yield "workers"
     if not steps.isdisjoint({"worker_heartbeat", "shipper_heartbeat"}):
         yield "heartbeats"

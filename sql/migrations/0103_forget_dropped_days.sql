@@ -1,5 +1,5 @@
 -- Lets the read model forget tasks of days that retention dropped, in batches.
--- Safe: new functions, for one role; project_actions is as it was, but leaves out purges of days that were dropped.
+-- Safe: new functions, for one role; project_actions leaves out purges of days that were dropped, and sees the newest of several of one task.
 
 SET LOCAL ROLE celerytrail_owner;
 
@@ -265,7 +265,11 @@ BEGIN
     )
     SELECT DISTINCT ON (p.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''))
         coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''), p.task_id, s.state,
-        false, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, k.state_key, 1, a.action_time
+        false, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, k.state_key, 1,
+        -- The newest of all of them, whichever decides the state.
+        max(a.action_time) OVER (
+            PARTITION BY p.task_id, coalesce(a.namespace, ''), a.service, coalesce(a.environment, '')
+        )
     FROM celerytrail.actions a
     JOIN celerytrail.steps s ON s.step = 'purged'
     CROSS JOIN LATERAL celerytrail.purged_messages(a.detail) AS p

@@ -60,7 +60,7 @@ CROSS JOIN LATERAL (
             )
             UNION ALL
             (
-                SELECT sender.task_id, sender.first_sent_at, sender.finished_at, 'sent by the one before'
+                SELECT sender.task_id, sender.first_sent_at, sender.finished_at, 'sent by the one before' AS reason
                 FROM celerytrail.tasks sender
                 WHERE sender.task_id = c.parent_id
                   AND (sender.namespace, sender.service, sender.environment) = (c.namespace, c.service, c.environment)

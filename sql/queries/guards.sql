@@ -16,6 +16,8 @@ WITH guarded AS (
         ('payloads', 'begin_batch_1', 'require_principal', 'BEFORE INSERT STATEMENT'),
         ('payloads', 'own_deployment', 'require_deployment', 'AFTER INSERT STATEMENT'),
         ('payloads', 'refuse_erased', 'refuse_erased', 'AFTER INSERT STATEMENT'),
+        ('payloads', 'searchable_add', 'add_searchable', 'AFTER INSERT STATEMENT'),
+        ('payloads', 'searchable_remove', 'remove_searchable', 'AFTER DELETE STATEMENT'),
         ('payloads', 'forbid_change', 'forbid', 'BEFORE UPDATE ROW'),
         ('payloads', 'forbid_truncate', 'forbid', 'BEFORE TRUNCATE STATEMENT'),
         ('leaf_groups', 'forbid_change', 'forbid', 'BEFORE DELETE UPDATE ROW'),
@@ -108,7 +110,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'celery
 WHERE p.proname IN (
     'authenticate', 'require_principal', 'next_batch', 'require_deployment', 'seal_spans',
     'seal_actions', 'link_block', 'append_action', 'ensure_partitions', 'stored_digests',
-    'add_quarantine', 'refuse_erased', 'choose_chain'
+    'add_quarantine', 'refuse_erased', 'choose_chain', 'add_searchable', 'remove_searchable'
 )
   AND (
       NOT p.prosecdef

@@ -247,7 +247,7 @@ def test_secrets_are_made_once_each_readable_by_nobody_else(local_services: Loca
     passwords = [
         text for (_, file), text in first.items() if "password" in file and "database" not in file
     ]
-    assert len(passwords) == len(set(passwords)) == 9
+    assert len(passwords) == len(set(passwords)) == 10
     assert all(len(password) == 48 for password in passwords)
     for folder in volumes.values():
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -105,12 +106,14 @@ def test_follow_ends_on_an_interrupt(tmp_path: Path) -> None:
             env=environ("http://127.0.0.1:9"),
             stdout=output,
             stderr=subprocess.STDOUT,
+            # Who runs the tests in the background may have it ignored, which is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         wait_until(lambda: len((tmp_path / "out").read_text().splitlines()) == 2, "two records")
         writer.write(code, now, tuple(fields))
         wait_until(lambda: len((tmp_path / "out").read_text().splitlines()) == 3, "a third")
-        following.send_signal(2)
+        following.send_signal(signal.SIGINT)
         assert following.wait(60) == 0
     finally:
         following.kill()
