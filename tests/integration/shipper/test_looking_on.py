@@ -20,7 +20,10 @@ from tests.integration.shipper.test_shipping import check_complete
 from tests.unit.shipper.segments import sent
 from tests.waiting import wait_until
 
-SPOOL = [sys.executable, "-c", "from celerytrail.exporter.cli import main; main()", "spool"]
+MAIN = "from celerytrail.exporter.cli import main; main()"
+SPOOL = [sys.executable, "-c", MAIN, "spool"]
+# Who runs the tests in the background may have the signal ignored, and that is inherited.
+INTERRUPTIBLE = f"import signal; signal.signal(2, signal.default_int_handler); {MAIN}"
 
 
 def look(spool: Path, *arguments: str) -> str:
@@ -102,12 +105,19 @@ def test_follow_ends_on_an_interrupt(tmp_path: Path) -> None:
     writer.write(code, now, tuple(fields))
     with (tmp_path / "out").open("wb") as output:
         following = subprocess.Popen(
-            [*SPOOL, "cat", "--follow", "--spool", str(spool)],
+            [
+                sys.executable,
+                "-c",
+                INTERRUPTIBLE,
+                "spool",
+                "cat",
+                "--follow",
+                "--spool",
+                str(spool),
+            ],
             env=environ("http://127.0.0.1:9"),
             stdout=output,
             stderr=subprocess.STDOUT,
-            # Who runs the tests in the background may have it ignored, which is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         wait_until(lambda: len((tmp_path / "out").read_text().splitlines()) == 2, "two records")
