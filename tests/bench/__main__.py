@@ -20,6 +20,7 @@ from tests.bench import (
     dashboard_queries,
     end_to_end,
     ledger_queries,
+    several_chains,
     shipper_cost,
     shipper_memory,
     sink_receive,
@@ -56,6 +57,8 @@ def main() -> None:
     copies = [chained_copy.measure(which, rounds) for which in servers()]
     print("bench: the sink's transaction, with and without the chain", file=sys.stderr)
     sink = [sink_transaction.measure(which, rounds) for which in servers()]
+    print("bench: four writers, on one chain and on a chain each", file=sys.stderr)
+    chains = several_chains.measure(rounds=min(rounds, 10))
     print("bench: verification", file=sys.stderr)
     blocks = 20 if given.quick else verification_speed.BLOCKS
     verified = [verification_speed.measure(which, 3, blocks) for which in servers()]
@@ -74,6 +77,7 @@ def main() -> None:
         "sink_receive": receive,
         "chained_copy": copies,
         "sink": sink,
+        "several_chains": asdict(chains),
         "verification": verified,
         "ledger_queries": queries,
         "dashboards": dashboards,
@@ -95,6 +99,8 @@ def main() -> None:
     print(chained_copy.report(copies))
     print()
     print(sink_transaction.report(sink))
+    print()
+    print(several_chains.report(chains))
     print()
     print(verification_speed.report(verified))
     print()
