@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.client
 import subprocess
@@ -82,7 +83,9 @@ class SinkProcess(ServerProcess):
     ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, body, dict(headers or {}))
+            # A refusal may come, and the connection end, before all of the body was sent.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
             named = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, named, response.read())
