@@ -158,7 +158,7 @@ def all_the_way(compose: LocalServices) -> None:
             grafana,
             "SELECT n.state, n.kwargs FROM celerytrail_views.tasks o"
             " JOIN celerytrail_views.tasks n ON n.task_id = o.retried_as"
-            " WHERE o.task_id = %s AND n.state = 'failed'",
+            " WHERE o.task_id = %s AND n.state = 'failed' AND n.kwargs IS NOT NULL",
             failed["task_id"],
         ),
         "the task ran again with its own arguments",
