@@ -27,7 +27,7 @@ from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.migrate import migrate
 from celerytrail.sql.tokens import create_token, token_hash
-from tests.bench.sink_transaction import batches
+from tests.bench.span_batches import span_batches
 from tests.processes import exit_on_sigterm
 
 WAYS = ("one chain", "a chain each")
@@ -64,7 +64,7 @@ def write(pipe: Connection, dsns: dict[str, str], token: bytes, number: int, row
             ledgers[way].open()
             stack.callback(ledgers[way].close)
         while (turn := pipe.recv()) is not None:
-            made = batches(batches_a_turn(rows), rows)
+            made = span_batches(batches_a_turn(rows), rows)
             pipe.send("made")
             assert pipe.recv() == "go"
             for batch in made:
