@@ -115,7 +115,7 @@ def measure(writers: int = 4, rounds: int = 10, rows: int = 2048, commit_ms: flo
                 if turn >= WARM_UP_TURNS:
                     speeds[way].append(writers * batches_a_turn(rows) * rows / took)
         ratios = [each / one for one, each in zip(*(speeds[way] for way in WAYS), strict=True)]
-        quartiles = statistics.quantiles(ratios, n=4)
+        quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
         return Result(
             writers,
             rows,
