@@ -108,15 +108,17 @@ class Pipeline:
             **more,
         }
 
-    def command(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run one ``celerytrail`` command to its end."""
+    def command(
+        self, *arguments: str, patience: float = PATIENCE_SECONDS, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one ``celerytrail`` command to its end, which may take so many seconds."""
         return subprocess.run(
             [CELERYTRAIL, *arguments],
             env=self.environ(**environ),
             cwd=self.directory,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=patience,
             check=False,
         )
 

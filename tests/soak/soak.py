@@ -176,7 +176,10 @@ class Soak:
             self._keep_heads()
             self._say(f"draining {len(left)} segments")
             if not self._pipeline.shipper_pids():
-                self._pipeline.command("ship", "--once", "--spool", str(self._pipeline.spool))
+                self._pipeline.command(
+                    "ship", "--once", "--spool", str(self._pipeline.spool),
+                    patience=self._plan.limit_seconds,
+                )  # fmt: skip
             time.sleep(0.5)
             before, left = left, self._left()
             if left != before:
@@ -216,7 +219,7 @@ class Soak:
     def _verdict(self) -> str:
         done = self._pipeline.command(
             "verify", "--dsn", self._pipeline.dsn("celerytrail_verifier"), "--way", "both",
-            "--json", "--against", str(self._heads),
+            "--json", "--against", str(self._heads), patience=self._plan.limit_seconds,
         )  # fmt: skip
         if done.returncode == 0:
             return "clean"
