@@ -23,6 +23,7 @@ from celerytrail.examples.embedded.errors import EmbeddedServerError
 from celerytrail.examples.embedded.ports import LOOPBACK, free_port, is_free
 from celerytrail.examples.embedded.postgres_binaries import find_bin_dir
 from celerytrail.examples.embedded.postgres_user import user_mode
+from celerytrail.examples.embedded.process_group import end_rest
 from celerytrail.examples.embedded.server_process import ServerProcess, wrapped
 
 if TYPE_CHECKING:
@@ -170,19 +171,26 @@ class EmbeddedPostgres:
             "--no-sync",
             "--no-instructions",
         ]
-        done = subprocess.run(
+        initdb = subprocess.Popen(
             wrapped(command, mode=mode),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_START_SECONDS,
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             cwd="/",
-            check=False,
+            start_new_session=True,
         )
-        if done.returncode != 0:
-            raise EmbeddedServerError(f"initdb in {unfinished} failed:\n{done.stdout[-4000:]}")
+        try:
+            said, _ = initdb.communicate(timeout=_START_SECONDS)
+        except BaseException:
+            # It runs a Postgres of its own, which outlives it for a moment.
+            initdb.kill()
+            initdb.wait()
+            end_rest(initdb.pid, 0.0)
+            raise
+        if initdb.returncode != 0:
+            raise EmbeddedServerError(f"initdb in {unfinished} failed:\n{said[-4000:]}")
         unfinished.rename(self._cluster)
 
     def _start_once(self, mode: str, timeout_seconds: float) -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from celerytrail.examples.embedded import unprivileged
 from celerytrail.examples.embedded.errors import EmbeddedServerError
+from celerytrail.examples.embedded.process_group import end_rest
 
 _POLL_SECONDS = 0.02
 _TAIL_BYTES = 4000
+_GRACE_SECONDS = 2.0
 _MINIMAL_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -87,7 +89,9 @@ class ServerProcess:
     def stop(self, timeout_seconds: float) -> int | None:
         """End the server: each of its stop signals in turn, then SIGKILL.
 
-        Returns its exit code, None when there was nothing to stop.
+        When it returns, what the server started in its own process group has ended too: the
+        children of a worker that was killed would outlive it for a while. Returns its exit code,
+        None when there was nothing to stop.
         """
         if self._process is None:
             return None
@@ -100,6 +104,7 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 continue
         code = self._process.poll()
+        end_rest(self._process.pid, _GRACE_SECONDS)
         self._forget()
         return code
 
