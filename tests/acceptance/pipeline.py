@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,6 +231,16 @@ class Pipeline:
         """Run one query and return its rows by column name."""
         with psycopg.connect(self.dsn(role), row_factory=dict_row, autocommit=True) as connection:
             return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Callable[..., list[dict[str, Any]]]]:
+        """Yield ``rows`` for queries that all see the database as it was at the first of them."""
+        with psycopg.connect(self.dsn(), row_factory=dict_row) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield lambda statement, *parameters: connection.execute(
+                statement, parameters
+            ).fetchall()
 
     def value(self, statement: str, *parameters: object) -> Any:
         (row,) = self.rows(statement, *parameters)

@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,10 @@ APPS = Path(__file__).parent / "apps"
 SETTLED_SECONDS = 60.0
 IMPATIENT_SECONDS = 5.0
 
-_SPANS = "SELECT task_id, step, process_kind, pid FROM celerytrail.spans WHERE service = %s"
+_SPANS = """
+    SELECT task_id, step, process_kind, pid FROM celerytrail.spans
+    WHERE service = %s ORDER BY event_time
+"""
 _TASKS = "SELECT task_id, state, inferred, finished_at FROM celerytrail.tasks WHERE service = %s"
 _RUNS = """
     SELECT task_id, state, inferred, finished_at FROM celerytrail_views.runs
@@ -73,6 +76,7 @@ class Director:
         self._first_worker()
         if self._target.pool == PREFORK:
             self._cold_worker()
+            self._held_up_worker()
             self._exhausted_worker()
         self._killed_worker()
         self._settle()
@@ -121,6 +125,12 @@ class Director:
         worker.process.wait(60)
         late = self._played.ids["cold shutdown, acks_late"]
         (self._folder / f"release-{late}").touch()
+
+    def _held_up_worker(self) -> None:
+        worker = self._worker("heldup")
+        self._publish(played_on(self._target, Act.PUT_BACK))
+        self._settle(worker)
+        worker.stop()
 
     def _exhausted_worker(self) -> None:
         worker = self._worker("exhausted")
@@ -171,8 +181,13 @@ class Director:
             time.sleep(0.2)
 
     def _read(self, wanted: dict[str, Expected]) -> bool:
+        with self._pipeline.snapshot() as rows:
+            return self._read_from(rows, wanted)
+
+    def _read_from(
+        self, rows: Callable[..., list[dict[str, Any]]], wanted: dict[str, Expected]
+    ) -> bool:
         service = str(self._target)
-        rows = self._pipeline.rows
         tasks = {row["task_id"]: row for row in rows(_TASKS, service)}
         runs, steps = rows(_RUNS, service), rows(_SPANS, service)
         played = self._played

@@ -54,6 +54,7 @@ class Act(Enum):
     REDELIVERY = "the same worker, when all others have ended"
     WARM = "the same worker is told to stop; another one follows"
     COLD = "a worker that is stopped cold; another one follows"
+    PUT_BACK = "a worker whose main process is held up"
     MEMORY = "a worker of its own"
     KILLED = "a worker whose main process is killed"
 
@@ -122,6 +123,17 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario("child SIGKILL", _KILLED, pools=_FORK),
     Scenario("child os._exit", _KILLED, pools=_FORK),
+    Scenario(
+        # The main process has not read yet that the child took it, so another child gets it as well.
+        "child os._exit, not accepted",
+        Expected(
+            "failed",
+            ("lost", "failed"),
+            ("sent", "received", "started", "lost", "started", "lost", "failed"),
+        ),
+        pools=_FORK,
+        act=Act.PUT_BACK,
+    ),
     Scenario("child SIGKILL, acks_late", _KILLED, pools=_FORK),
     Scenario(
         "child SIGKILL, reject_on_worker_lost", twice("lost", "succeeded", sends=1), pools=_FORK

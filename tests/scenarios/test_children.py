@@ -31,6 +31,17 @@ def test_a_failure_says_how_the_child_ended(
 
 
 @pytest.mark.parametrize("target", FORKING, ids=str)
+def test_a_task_that_was_put_back_failed_with_its_last_child(stage: Stage, target: Target) -> None:
+    """It ran in two children, and the main process knows of one run: both deaths are told of."""
+    played = stage.played(target)
+    name = "child os._exit, not accepted"
+    (_, first), (_, last) = played.ran_in[name]
+    assert played.lost_children[str(played.ids[name])]["celery.child.pid"] == last != first
+    codes = {one["celery.child.pid"]: one.get("celery.child.exit_code") for one in played.children}
+    assert (codes[first], codes[last]) == (3, 3)
+
+
+@pytest.mark.parametrize("target", FORKING, ids=str)
 def test_a_child_that_is_out_of_time_is_named(stage: Stage, target: Target) -> None:
     played = stage.played(target)
     told = played.lost_children[str(played.ids["hard time limit"])]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 import uuid
@@ -15,6 +17,8 @@ from celery.exceptions import OperationalError
 from kombu import Connection, Exchange, Producer
 from scenario_app import (
     FOLDER,
+    HELD_UP,
+    HOLD_UP,
     add,
     app,
     begun,
@@ -23,6 +27,7 @@ from scenario_app import (
     careless,
     exhaust,
     exit_child,
+    exit_unaccepted,
     fail,
     flaky,
     held,
@@ -35,6 +40,7 @@ from scenario_app import (
     kill_child_retried,
     leave,
     limited,
+    occupy,
     progress,
     reject,
     reject_once,
@@ -155,6 +161,46 @@ def redelivered() -> str:
     return task_id
 
 
+def answer(command: str) -> list[str]:
+    """Return the ids of the tasks that the worker names, once it has answered."""
+    while True:
+        told = getattr(app.control.inspect(timeout=20, limit=1), command)()
+        if told:
+            return [one["id"] for tasks in told.values() for one in tasks]
+        if time.monotonic() > DEADLINE:
+            sys.exit(f"no worker answered {command}")
+
+
+def put_back() -> str:
+    """Let a child die after it took a task, while the main process is busy with another child's end.
+
+    The main process looks at its children from the last to the first, then at their tasks. It sees
+    the last one alive, is held up by what it has to log of the first one, and finds the last one
+    dead and its task not accepted.
+    """
+    for _ in range(2):
+        start_held(occupy)
+    (first, _), (last, in_last) = (
+        (FOLDER / f"child-{index}").read_text().split() for index in (0, 1)
+    )
+    release(in_last)
+    wait_for(lambda: in_last not in answer("active"), "the end of the last child's task")
+    os.kill(int(last), signal.SIGSTOP)
+    task_id = exit_unaccepted.delay().id
+    wait_for(lambda: task_id in answer("reserved"), "the reception")
+    for _ in range(2):  # between two answers it has written what it had for its children
+        answer("active")
+    HOLD_UP.touch()
+    os.kill(int(first), signal.SIGKILL)
+    wait_for(HELD_UP.exists, "the main process to be held up")
+    os.kill(int(last), signal.SIGCONT)
+    state = Path(f"/proc/{last}/stat")
+    wait_for(lambda: state.read_text().rpartition(")")[2].split()[0] == "Z", "the child's death")
+    HOLD_UP.unlink()
+    wait_for(lambda: len(begun(task_id)) > 1, "the second run")
+    return task_id
+
+
 def waiting_long() -> str:
     return add.apply_async((1, 1), countdown=12).id
 
@@ -178,6 +224,7 @@ SCENARIOS: dict[str, Callable[[], str | None]] = {
     "hard time limit": lambda: limited.delay().id,
     "child SIGKILL": lambda: kill_child.delay().id,
     "child os._exit": lambda: exit_child.delay().id,
+    "child os._exit, not accepted": put_back,
     "child SIGKILL, acks_late": lambda: kill_child_late.delay().id,
     "child SIGKILL, reject_on_worker_lost": lambda: kill_child_once.delay().id,
     "child SIGKILL, retry_on_worker_lost": lambda: kill_child_retried.delay().id,

@@ -1,11 +1,13 @@
 """An ordinary Celery app with a task for each way to end. It does not know celerytrail.
 
 A task that has to be caught while it runs makes a file when it has begun, and ends when there is
-another one, or by itself after a minute.
+another one, or by itself after a minute. A task that ends its child waits until the main process
+knows that the child has it: one that dies earlier may be run again, by another child.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -13,10 +15,14 @@ import time
 import uuid
 from pathlib import Path
 
+from billiard import current_process
 from celery import Celery, Task, group
 from celery.exceptions import Ignore, Reject
+from celery.signals import after_setup_logger
+from celery.utils.log import get_multiprocessing_logger
 
 FOLDER = Path(os.environ["SCENARIO_FOLDER"])
+HOLD_UP, HELD_UP = FOLDER / "hold-up", FOLDER / "held-up"
 
 broker = os.environ["BROKER_URL"]
 app = Celery("scenario_app", broker=broker, backend=os.environ.get("RESULT_URL", broker))
@@ -45,11 +51,37 @@ def hold(task_id: str) -> None:
         time.sleep(0.05)
 
 
+def await_acceptance(task: Task) -> None:
+    """Wait until the main process has read that this child took the task, as it tells itself."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        told = app.control.inspect(destination=[task.request.hostname], timeout=5).active() or {}
+        if any(one["id"] == task.request.id for tasks in told.values() for one in tasks):
+            return
+    raise TimeoutError("the main process has not accepted the task")
+
+
 def first_time(task_id: str) -> bool:
     """Say whether no run of a task has begun before, and note that one has."""
     before = begun(task_id)
     (FOLDER / f"begun-{task_id}-{uuid.uuid4().hex}").touch()
     return not before
+
+
+class SlowLog(logging.Handler):
+    """Holds the main process up where it tells of a child's end, for as long as there is a file."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "exited with" in record.getMessage() and HOLD_UP.exists():
+            HELD_UP.touch()
+            deadline = time.monotonic() + 60
+            while HOLD_UP.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+
+@after_setup_logger.connect
+def log_slowly(**_: object) -> None:
+    get_multiprocessing_logger().addHandler(SlowLog())
 
 
 @app.task
@@ -115,35 +147,56 @@ def limited():
     time.sleep(2.5)
 
 
-@app.task
-def kill_child():
+@app.task(bind=True)
+def kill_child(self):
+    await_acceptance(self)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@app.task
-def exit_child():
+@app.task(bind=True)
+def exit_child(self):
+    await_acceptance(self)
     os._exit(3)
 
 
-@app.task(acks_late=True)
-def kill_child_late():
+@app.task(bind=True, acks_late=True)
+def kill_child_late(self):
+    await_acceptance(self)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @app.task(bind=True, acks_late=True, reject_on_worker_lost=True)
 def kill_child_once(self):
     if first_time(self.request.id):
+        await_acceptance(self)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 @app.task(bind=True, retry_on_worker_lost=True, default_retry_delay=0)
 def kill_child_retried(self):
     if not self.request.retries:
+        await_acceptance(self)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@app.task
-def leave():
+@app.task(bind=True)
+def exit_unaccepted(self):
+    """End the child at once the first time; the second time as ``exit_child`` does."""
+    if not first_time(self.request.id):
+        await_acceptance(self)
+    os._exit(3)
+
+
+@app.task(bind=True)
+def occupy(self):
+    """Say which child this is, by its place in the pool, and hold it."""
+    (FOLDER / f"child-{current_process().index}").write_text(f"{os.getpid()} {self.request.id}")
+    hold(self.request.id)
+
+
+@app.task(bind=True)
+def leave(self):
+    await_acceptance(self)
     sys.exit(7)
 
 
