@@ -40,6 +40,8 @@ TARGETS = (
     Target("5.2", PREFORK),
     Target("5.5", PREFORK),
     Target(NEWEST, PREFORK),
+    Target("5.2", THREADS),
+    Target("5.5", THREADS),
     Target(NEWEST, THREADS),
     Target(NEWEST, SOLO),
     Target(NEWEST, GEVENT),
@@ -164,6 +166,18 @@ SCENARIOS: tuple[Scenario, ...] = (
         "after_return raises",
         once("succeeded"),
         # Up to 5.5 the backend has a failure, which comes after the success.
+        differs=(Differs(once("failed"), celery=_OLDER),),
+    ),
+    Scenario(
+        # Between the end of the run and the failure another thread of the same process ends a run.
+        "after_return raises, beside another task",
+        once("failed"),
+        pools=CONCURRENT,
+        celery=_OLDER,
+    ),
+    Scenario(
+        "on_success raises",
+        once("succeeded"),
         differs=(Differs(once("failed"), celery=_OLDER),),
     ),
     Scenario("update_state(custom)", once("succeeded")),

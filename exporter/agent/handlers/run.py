@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sys import exc_info
+from threading import get_ident
 from time import monotonic_ns, time_ns
 from typing import Any
 
@@ -43,6 +44,7 @@ _END_OF_STATE = {
     "REJECTED": STEP_BY_NAME["rejected"].code,
 }
 _ID, _TASK = REQUEST_LAYOUT.index("id"), REQUEST_LAYOUT.index("task")
+_MAX_UNWOUND = 256
 _NOTHING = (None, None, None)
 _UP_TO_TRAIL = (None,) * LAYOUTS["succeeded"].index("trail")
 
@@ -59,7 +61,9 @@ class RunHandlers:
         self._capture_result = recorder.config.capture_result
         self._main_process = main_process
         self._last: list[Any] | None = None
-        self._late_id: Any = None
+        # Runs that an exception ended from outside, and whether their end told it: their failure is
+        # told next, on the same thread. Other threads may end runs of theirs before.
+        self._unwound: dict[tuple[int, Any], tuple[list[Any], bool]] = {}
 
     # The arguments that are not used are named all the same: without that Python makes a dict of
     # them for each task.
@@ -118,10 +122,13 @@ class RunHandlers:
             code = _END_OF_STATE.get(state, _ABORTED)
             began, took = run[START_NS], clock - run[CLOCK_NS]
             fields: tuple[Any, ...] = (run[RUN_ID], began, took)
-            if code == _SUCCEEDED and exc_info()[1] is not None:
+            if exc_info()[1] is not None:
                 late = raised_late()
                 if late is not None:
-                    code, run[EXCEPTION], self._late_id = _FAILED, late, run[REQUEST][_ID]
+                    told = code == _SUCCEEDED
+                    if told:
+                        code, run[EXCEPTION] = _FAILED, late
+                    self._remember(run, told)
             if code != _SUCCEEDED:
                 fields += (*(run[EXCEPTION] or _failure_of(retval)), None, self._rules(task))
             elif self._capture_result:
@@ -147,13 +154,14 @@ class RunHandlers:
             exception = original(exception)
             failure = (class_name(exception), message(exception), traceback_text(einfo))
             run = run_of(request_of(sender))
-            last = self._last
+            unwound = self._unwound.pop((get_ident(), task_id), None)
+            last, told = unwound or (self._last, False)
             if run is not None and run[REQUEST][_ID] == task_id:
                 run[EXCEPTION] = failure
             elif last is not None and last[REQUEST][_ID] == task_id:
                 # after_return raised: up to Celery 5.5 the result becomes a failure after the end.
                 # Where the run was a success by then, its end says so already.
-                if self._late_id != task_id:
+                if not told:
                     rules = self._rules(sender)
                     end = (None, None, None, *failure, None, rules, last[TRAIL], last[REQUEST])
                     self._write(_FAILED, time_ns(), end)
@@ -161,6 +169,11 @@ class RunHandlers:
                 self._main_process.failed(sender, task_id, failure)
         except Exception as exc:  # noqa: BLE001 (never into a task)
             self._caught("task_failure", exc)
+
+    def _remember(self, run: list[Any], told: bool) -> None:
+        self._unwound[get_ident(), run[REQUEST][_ID]] = run, told
+        if len(self._unwound) > _MAX_UNWOUND:  # an eager task has no failure that is told
+            del self._unwound[next(iter(self._unwound))]
 
     def task_retry(
         self, request: Any = None, reason: Any = None, einfo: Any = None, **_: Any

@@ -25,6 +25,7 @@ from scenario_app import (
     broker,
     call_directly,
     careless,
+    careless_slowly,
     exhaust,
     exit_child,
     exit_unaccepted,
@@ -49,6 +50,7 @@ from scenario_app import (
     replace_by_task,
     softly_limited,
     total,
+    triumphant,
     unserialisable,
 )
 
@@ -201,6 +203,14 @@ def put_back() -> str:
     return task_id
 
 
+def careless_beside_another() -> str:
+    task_id = start_held(careless_slowly)
+    for _ in range(2):  # when the second of them has a result, the first has ended for all
+        add.delay(1, 1).get(timeout=60)
+    release(task_id)
+    return task_id
+
+
 def waiting_long() -> str:
     return add.apply_async((1, 1), countdown=12).id
 
@@ -232,6 +242,8 @@ SCENARIOS: dict[str, Callable[[], str | None]] = {
     "MemoryError raised": lambda: exhaust.delay().id,
     "unpicklable result": lambda: unserialisable.delay().id,
     "after_return raises": lambda: careless.delay().id,
+    "after_return raises, beside another task": careless_beside_another,
+    "on_success raises": lambda: triumphant.delay().id,
     "update_state(custom)": lambda: progress.delay().id,
     "task() called directly": lambda: call_directly.delay().id,
     "unknown task": lambda: app.send_task("no.such.task", (1,)).id,

@@ -18,7 +18,7 @@ from pathlib import Path
 from billiard import current_process
 from celery import Celery, Task, group
 from celery.exceptions import Ignore, Reject
-from celery.signals import after_setup_logger
+from celery.signals import after_setup_logger, task_internal_error
 from celery.utils.log import get_multiprocessing_logger
 
 FOLDER = Path(os.environ["SCENARIO_FOLDER"])
@@ -217,6 +217,27 @@ class Careless(Task):
 
 @app.task(base=Careless)
 def careless():
+    return 1
+
+
+@app.task(base=Careless)
+def careless_slowly():
+    return 1
+
+
+@task_internal_error.connect(sender=careless_slowly)
+def hold_failure(task_id, **_: object) -> None:
+    """Hold the run up that has ended, before Celery makes a failure of what was raised."""
+    hold(task_id)
+
+
+class Triumphant(Task):
+    def on_success(self, *args, **kwargs):
+        raise RuntimeError("after the success")
+
+
+@app.task(base=Triumphant)
+def triumphant():
     return 1
 
 
