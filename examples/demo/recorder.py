@@ -10,6 +10,7 @@ from pathlib import Path
 from celerytrail.examples.demo.database import DemoDatabase
 from celerytrail.examples.demo.errors import DemoError
 from celerytrail.examples.demo.parts import CELERYTRAIL, Parts, environment
+from celerytrail.examples.embedded.whole_command import run_to_end
 from celerytrail.exporter.deployment import Deployment
 
 SINK, SHIPPER, VERIFIER = "sink", "shipper", "verifier"
@@ -137,13 +138,9 @@ class Recorder:
     def _run(
         self, arguments: Sequence[str], own_environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        return run_to_end(
             [*CELERYTRAIL, *arguments],
-            env=environment(own_environment),
-            cwd=self._directory,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-            start_new_session=True,
+            environment=environment(own_environment),
+            directory=self._directory,
+            timeout_seconds=600,
         )

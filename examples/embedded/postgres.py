@@ -7,7 +7,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from importlib.resources import files
@@ -23,8 +22,8 @@ from celerytrail.examples.embedded.errors import EmbeddedServerError
 from celerytrail.examples.embedded.ports import LOOPBACK, free_port, is_free
 from celerytrail.examples.embedded.postgres_binaries import find_bin_dir
 from celerytrail.examples.embedded.postgres_user import user_mode
-from celerytrail.examples.embedded.process_group import end_rest
 from celerytrail.examples.embedded.server_process import ServerProcess, wrapped
+from celerytrail.examples.embedded.whole_command import run_to_end
 
 if TYPE_CHECKING:
     from typing_extensions import LiteralString, Self
@@ -171,26 +170,16 @@ class EmbeddedPostgres:
             "--no-sync",
             "--no-instructions",
         ]
-        initdb = subprocess.Popen(
+        # It runs a Postgres of its own, which would outlive an initdb that is cut off.
+        done = run_to_end(
             wrapped(command, mode=mode),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-            cwd="/",
-            start_new_session=True,
+            environment={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            directory=Path("/"),
+            timeout_seconds=_START_SECONDS,
         )
-        try:
-            said, _ = initdb.communicate(timeout=_START_SECONDS)
-        except BaseException:
-            # It runs a Postgres of its own, which outlives it for a moment.
-            initdb.kill()
-            initdb.wait()
-            end_rest(initdb.pid, 0.0)
-            raise
-        if initdb.returncode != 0:
-            raise EmbeddedServerError(f"initdb in {unfinished} failed:\n{said[-4000:]}")
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr)[-4000:]
+            raise EmbeddedServerError(f"initdb in {unfinished} failed:\n{said}")
         unfinished.rename(self._cluster)
 
     def _start_once(self, mode: str, timeout_seconds: float) -> None:

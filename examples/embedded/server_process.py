@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from celerytrail.examples.embedded import unprivileged
+from celerytrail.examples.embedded.deferred_signals import deferred_signals
 from celerytrail.examples.embedded.errors import EmbeddedServerError
 from celerytrail.examples.embedded.process_group import end_rest
 
@@ -70,17 +71,17 @@ class ServerProcess:
         if self.running:
             raise EmbeddedServerError(f"{self.name} runs already as pid {self.pid}")
         self._forget()
-        with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(
-                wrapped(self.command, mode=self.mode, parent_signal=self.stop_signals[0]),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**_MINIMAL_ENVIRONMENT, **self.environment},
-                cwd=self.directory,
-                start_new_session=True,
-            )
         try:
+            with open(self.log, "ab") as log, deferred_signals():
+                self._process = subprocess.Popen(
+                    wrapped(self.command, mode=self.mode, parent_signal=self.stop_signals[0]),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**_MINIMAL_ENVIRONMENT, **self.environment},
+                    cwd=self.directory,
+                    start_new_session=True,
+                )
             self._wait_until_ready(ready, timeout_seconds)
         except BaseException:
             self.stop(timeout_seconds=5)
