@@ -70,7 +70,8 @@ _TARGETS_BEFORE = re.compile(
     r"(?:\A|\n|\\n|;)[ \t]*[(\[]?(?:\*?[\w.]{1,80}[ \t]*,[ \t]*){1,20}\*?[\w.]{0,80}\Z"
 )
 _TARGETS_AFTER = re.compile(
-    r"(?:[ \t]*,[ \t]*\*?[\w.]{1,80}){0,20}[ \t]*,?[)\]]?[ \t]*=(?!=)[ \t]*"
+    # Blanks stand beside each other nowhere: two runs of them would share a long one in every way.
+    r"(?:[ \t]*,[ \t]*\*?[\w.]{1,80}){0,20}[ \t]*(?:(?:,[)\]]?|[)\]])[ \t]*)?=(?!=)[ \t]*"
 )
 _ASSIGNED = re.compile(
     r"(?:\A|\n|\\n|;)[ \t]*[(\[]?(?:\*?[\w.]{1,80}[ \t]*,[ \t]*){0,20}[\w.]{0,80}\Z"
