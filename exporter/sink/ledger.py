@@ -78,6 +78,9 @@ class Ledger:
             f" -c statement_timeout={2 * milliseconds}"
             f" -c idle_in_transaction_session_timeout={4 * milliseconds}"
             " -c default_transaction_isolation=read\\ committed"
+            # Temporary tables have no statistics: what the planner takes for much work is a few
+            # thousand rows, and compiling a statement for them takes ten times as long as running it.
+            " -c jit=off"
         ).strip()
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             "",

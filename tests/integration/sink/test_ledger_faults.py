@@ -180,6 +180,25 @@ def test_what_is_acknowledged_is_durable_whatever_the_database_is_set_to(
     ]
 
 
+def test_no_statement_of_a_batch_is_compiled_whatever_the_database_is_set_to(
+    migrated: MigratedDatabase,
+) -> None:
+    migrated.run(
+        "CREATE TABLE public.used (setting text);"
+        "CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+        " 'BEGIN INSERT INTO public.used VALUES (current_setting(''jit'')); RETURN NULL; END';"
+        "CREATE TRIGGER look AFTER INSERT ON celerytrail.payloads EXECUTE FUNCTION public.look();"
+        f"ALTER DATABASE {migrated.name} SET jit = on"
+    )
+    ledger = Ledger(migrated.dsn("sink"), max_size=1, timeout_seconds=20)
+    ledger.open()
+    try:
+        ledger.write_payloads(migrated.token, [payload_row("t", "args", b"[]")])
+    finally:
+        ledger.close()
+    assert migrated.rows("SELECT setting FROM public.used") == [("off",)]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the options of a socket as Linux names them")
 def test_a_network_that_swallows_packets_is_noticed(migrated: MigratedDatabase) -> None:
     def options(ledger: Ledger) -> dict[str, int]:
