@@ -42,12 +42,16 @@ class Swallowed(LedgerRefused):
     """Rows that were inserted without an error are not in the table."""
 
 
-def write_span_batch(connection: Connection, principal: Principal, rows: Sequence[Row]) -> Written:
+def write_span_batch(
+    connection: Connection, principal: Principal, rows: Sequence[Row], *, some_are_there: bool
+) -> Written:
     """Store spans and their read model; the caller has authenticated, and commits.
 
     ``rows`` are in the order of ``SPAN_COLUMNS``, json as text; the caller made sure that integers
-    fit, since a binary COPY would cut them. Raises Swallowed when rows vanished without an
-    error, LedgerRefused when the guards of the ledger do not hold, psycopg.Error as it comes.
+    fit, since a binary COPY would cut them. Without ``some_are_there`` an event that the ledger has
+    under another number raises psycopg.errors.UniqueViolation; with it, each is looked for. Raises
+    Swallowed when rows vanished without an error, LedgerRefused when the guards of the ledger do
+    not hold, psycopg.Error as it comes.
     """
     ingest = queries("ingest")
     known, equivocations, refused = 0, 0, 0
@@ -104,7 +108,8 @@ def write_span_batch(connection: Connection, principal: Principal, rows: Sequenc
     if unsettled:
         connection.execute(ingest["settle_days"])
 
-    inserted = connection.execute(ingest["insert_spans"]).rowcount
+    insert = "insert_spans_not_there" if some_are_there else "insert_spans"
+    inserted = connection.execute(ingest[insert]).rowcount
     if inserted != staged:
         conflicting, swallowed, items = _one(connection, ingest["take_out_conflicting"])
         if swallowed or inserted > staged:
@@ -121,12 +126,13 @@ def write_span_batch(connection: Connection, principal: Principal, rows: Sequenc
 
 
 def write_payload_batch(
-    connection: Connection, principal: Principal, rows: Sequence[Row]
+    connection: Connection, principal: Principal, rows: Sequence[Row], *, some_are_there: bool
 ) -> Written:
     """Store payload items; the caller has authenticated, and commits.
 
     ``rows`` are in the order of ``PAYLOAD_COLUMNS``. The key of an item is a hash of what it says,
-    so one that is there already is the same. Raises as ``write_span_batch``.
+    so one that is there already is the same: it is left out with ``some_are_there``, and raises
+    psycopg.errors.UniqueViolation without. Raises as ``write_span_batch``.
     """
     ingest = queries("ingest")
     mine, foreign = _own(rows, principal, _PAYLOAD["namespace"])
@@ -146,7 +152,8 @@ def write_payload_batch(
         refusals += ("payloads of tasks whose payloads were erased",)
     staged = len(mine) - too_old - erased
     connection.execute(ingest["settle_payload_days"])
-    inserted = connection.execute(ingest["insert_payloads"]).rowcount
+    insert = "insert_payloads_not_there" if some_are_there else "insert_payloads"
+    inserted = connection.execute(ingest[insert]).rowcount
     if inserted != staged:
         (swallowed,) = _one(connection, ingest["swallowed_payloads"])
         if swallowed or inserted > staged:

@@ -21,6 +21,7 @@ class Fault(Enum):
     """What to do about an error."""
 
     AGAIN = "the same transaction may succeed at once"
+    THERE = "a row is in its table already: the same again without those that are"
     PARTITION = "a day has no partition: make it, then the same again"
     ROW = "a row of the batch can never be stored"
     FATAL = "the batch cannot be stored now"
@@ -41,6 +42,8 @@ def fault_of(exc: BaseException) -> Fault:
     """Return what to do about an error that a batch ended in."""
     if isinstance(exc, _AGAIN):
         return Fault.AGAIN
+    if isinstance(exc, errors.UniqueViolation):
+        return Fault.THERE
     if isinstance(exc, errors.CheckViolation):
         constraint = exc.diag.constraint_name
         if constraint is None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool
@@ -36,7 +36,17 @@ MAX_ATTEMPTS = 5
 MAX_ITEMS = 1_000
 
 T = TypeVar("T")
-_WriteBatch = Callable[[Connection, Principal, Sequence[Row]], Written]
+
+
+class _WriteBatch(Protocol):
+    def __call__(
+        self,
+        connection: Connection,
+        principal: Principal,
+        rows: Sequence[Row],
+        *,
+        some_are_there: bool,
+    ) -> Written: ...
 
 
 class Ledger:
@@ -189,21 +199,24 @@ class Ledger:
         columns: Sequence[Column],
         write_batch: _WriteBatch,
     ) -> Written:
-        def write(connection: Connection) -> Written:
+        def write(connection: Connection, some_are_there: bool) -> Written:
             _commit_durably(connection)
             chain = None if self._chains is None else self._chains.of(connection)
-            return write_batch(connection, _authenticate(connection, token_hash, chain), rows)
+            principal = _authenticate(connection, token_hash, chain)
+            return write_batch(connection, principal, rows, some_are_there=some_are_there)
 
         days = days_of(rows, columns)
         try:
             self._ensure_days(days)
             try:
-                return self._transaction(write)
+                return self._transaction(lambda connection: write(connection, False))
             except _NoPartition:
                 # Somebody dropped a partition that this process has seen.
                 self._days.clear()
                 self._ensure_days(days)
-                return self._transaction(write)
+            except _Known:
+                pass
+            return self._transaction(lambda connection: write(connection, True))
         except _NoPartition as exc:
             raise LedgerUnavailable("a day has no partition, and none can be made") from exc
         except _BadRow as exc:
@@ -260,12 +273,18 @@ class Ledger:
                     raise _NoPartition from exc
                 if fault is Fault.ROW:
                     raise _BadRow(type(exc).__name__) from exc
+                if fault is Fault.THERE:
+                    raise _Known(str(translated(exc))) from exc
                 raise translated(exc) from exc
         raise LedgerUnavailable("the database kept refusing the transaction")
 
 
 class _NoPartition(Exception):
     pass
+
+
+class _Known(LedgerRefused):
+    """A row is there already: to be refused only when it was looked for."""
 
 
 class _BadRow(Exception):

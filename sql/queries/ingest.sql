@@ -120,23 +120,30 @@ FOR UPDATE;
 
 -- name: survey
 -- How many staged rows need more than to be inserted: known numbers, days without a partition, days below the horizon.
+-- What is the same for all rows is asked for once, in subqueries.
 SELECT
     count(*) FILTER (WHERE s.seqs @> g.seq) AS seen,
     count(*) FILTER (
-        WHERE isfinite(g.day) AND g.day NOT BETWEEN today.today - 32 AND today.today + 3
+        WHERE isfinite(g.day) AND (
+            g.day < (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date - 32)
+            OR g.day > (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date + 3)
+        )
     ) AS unsettled,
     count(*) FILTER (
-        WHERE g.event_time < (h.retained_from::timestamp AT TIME ZONE 'UTC')
+        WHERE g.event_time < (SELECT h.retained_from::timestamp AT TIME ZONE 'UTC' FROM celerytrail.horizon h)
     ) AS too_old,
-    min(h.retained_from)::text AS retained_from,
-    -- Nobody drops a day that is not over; a missing horizon joins no row.
-    coalesce(bool_and(h.retained_from <= today.today), false) AS horizon_holds
+    (SELECT h.retained_from::text FROM celerytrail.horizon h) AS retained_from,
+    -- Nobody drops a day that is not over; a missing horizon, or a stream that is not there, is none that holds.
+    coalesce(
+        bool_and((
+            SELECT h.retained_from <= (clock_timestamp() AT TIME ZONE 'UTC')::date FROM celerytrail.horizon h
+        )),
+        false
+    ) AS horizon_holds
 FROM pg_temp.staged_spans g
 JOIN celerytrail.streams s
     ON s.stream_id = g.stream_id
-   AND s.namespace = g.namespace AND s.service = g.service AND s.environment = g.environment
-CROSS JOIN celerytrail.horizon h
-CROSS JOIN (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS today) AS today;
+   AND s.namespace = g.namespace AND s.service = g.service AND s.environment = g.environment;
 
 -- name: take_out_seen
 -- Takes out rows whose number is in the ledger: doubles, or equivocations where the content differs.
@@ -218,6 +225,8 @@ WHERE isfinite(g.day) AND g.day NOT BETWEEN today.today - 32 AND today.today + 3
 
 -- name: insert_spans
 -- Sorted, because overlapping batches in different orders deadlock otherwise. One statement is one block.
+-- Fails where an event is there: the numbers of its stream say that none is, and looking for each once more costs
+-- an eighth of this statement. What is staged has these columns, in this order.
 INSERT INTO celerytrail.spans (
     event_id, event_time, day, namespace, service, environment, stream_id, seq, step, inferred,
     trace_id, span_id, parent_span_id, span_name, span_kind, status_code, start_unix_nano,
@@ -226,16 +235,19 @@ INSERT INTO celerytrail.spans (
     priority, queue_wait_us, runtime_us, exception_class, about_stream_id, commitments, links,
     marks, attributes
 )
-SELECT
-    g.event_id, g.event_time, g.day, g.namespace, g.service, g.environment, g.stream_id, g.seq,
-    g.step, g.inferred, g.trace_id, g.span_id, g.parent_span_id, g.span_name, g.span_kind,
-    g.status_code, g.start_unix_nano, g.end_unix_nano, g.process_kind, g.worker, g.host, g.pid,
-    g.task_id, g.task_name, g.retries, g.queue, g.root_id, g.parent_id, g.group_id, g.root_group_id,
-    g.chord_body_id, g.send_id, g.sent_unix_nano, g.run_id, g.eta, g.priority, g.queue_wait_us,
-    g.runtime_us, g.exception_class, g.about_stream_id, g.commitments, g.links, g.marks,
-    g.attributes
-FROM pg_temp.staged_spans g
-ORDER BY g.event_id
+SELECT g.* FROM pg_temp.staged_spans g ORDER BY g.event_id;
+
+-- name: insert_spans_not_there
+-- The same, without those that are there.
+INSERT INTO celerytrail.spans (
+    event_id, event_time, day, namespace, service, environment, stream_id, seq, step, inferred,
+    trace_id, span_id, parent_span_id, span_name, span_kind, status_code, start_unix_nano,
+    end_unix_nano, process_kind, worker, host, pid, task_id, task_name, retries, queue, root_id,
+    parent_id, group_id, root_group_id, chord_body_id, send_id, sent_unix_nano, run_id, eta,
+    priority, queue_wait_us, runtime_us, exception_class, about_stream_id, commitments, links,
+    marks, attributes
+)
+SELECT g.* FROM pg_temp.staged_spans g ORDER BY g.event_id
 ON CONFLICT DO NOTHING;
 
 -- name: take_out_conflicting
@@ -290,15 +302,20 @@ SELECT count(*) FILTER (WHERE gone.too_old), count(*) FILTER (WHERE NOT gone.too
 SELECT coalesce(bool_and(h.retained_from <= (clock_timestamp() AT TIME ZONE 'UTC')::date), false) FROM celerytrail.horizon h;
 
 -- name: insert_payloads
+-- Fails where an item is there, which only happens when a sender got no answer. What is staged has these columns, in this order.
 INSERT INTO celerytrail.payloads (
     event_time, day, namespace, service, environment, task_id, retries, stream_id, seq, kind,
     commitment, salt, truncated, body
 )
-SELECT
-    g.event_time, g.day, g.namespace, g.service, g.environment, g.task_id, g.retries, g.stream_id,
-    g.seq, g.kind, g.commitment, g.salt, g.truncated, g.body
-FROM pg_temp.staged_payloads g
-ORDER BY g.task_id, g.commitment, g.day
+SELECT g.* FROM pg_temp.staged_payloads g ORDER BY g.task_id, g.commitment, g.day;
+
+-- name: insert_payloads_not_there
+-- The same, without those that are there.
+INSERT INTO celerytrail.payloads (
+    event_time, day, namespace, service, environment, task_id, retries, stream_id, seq, kind,
+    commitment, salt, truncated, body
+)
+SELECT g.* FROM pg_temp.staged_payloads g ORDER BY g.task_id, g.commitment, g.day
 ON CONFLICT DO NOTHING;
 
 -- name: swallowed_payloads

@@ -99,6 +99,21 @@ def test_an_equivocation_is_counted_and_kept_apart(
     assert_clean(migrated)
 
 
+def test_an_event_under_another_number_costs_none_of_the_others(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    first = task_rows()
+    ledger.write_spans(migrated.token, first)
+    moved = with_columns(first[0], seq=9)
+    fresh = [span_row(seq, "received", task_id=f"t{seq}") for seq in (5, 6)]
+    written = ledger.write_spans(migrated.token, [fresh[0], moved, fresh[1]])
+    assert written == Written(inserted=2, equivocations=1)
+    assert migrated.rows("SELECT seqs::text FROM celerytrail.streams") == [("{[1,7)}",)]
+    assert migrated.value("SELECT count(*) FROM celerytrail.quarantine") == 1
+    assert migrated.rows("SELECT cnt FROM celerytrail.blocks ORDER BY batch_id") == [(4,), (2,)]
+    assert_clean(migrated)
+
+
 def test_marks_and_day_do_not_make_an_equivocation(
     migrated: MigratedDatabase, ledger: Ledger
 ) -> None:
