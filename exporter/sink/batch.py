@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from typing import Any
 
@@ -85,10 +86,11 @@ def write_span_batch(
         "service": principal.service,
         "environment": principal.environment,
     }
-    connection.execute(ingest["add_streams"], streams)
-    connection.execute(ingest["lock_streams"], streams)
-
-    seen, unsettled, too_old, retained_from, horizon_holds = _one(connection, ingest["survey"])
+    with in_one_go(connection):
+        connection.execute(ingest["add_streams"], streams)
+        connection.execute(ingest["lock_streams"], streams)
+        found = connection.execute(ingest["survey"])
+    seen, unsettled, too_old, retained_from, horizon_holds = the_row(found)
     if not horizon_holds:
         # A row that is refused is gone for its sender: never on the word of such a horizon.
         raise LedgerRefused(f"the horizon of the ledger is wrong: {retained_from or 'missing'}")
@@ -108,8 +110,12 @@ def write_span_batch(
     if unsettled:
         connection.execute(ingest["settle_days"])
 
-    insert = "insert_spans_not_there" if some_are_there else "insert_spans"
-    inserted = connection.execute(ingest[insert]).rowcount
+    with in_one_go(connection):
+        insert = connection.execute(
+            ingest["insert_spans_not_there" if some_are_there else "insert_spans"]
+        )
+        guards = connection.execute(ingest["guards_hold"])
+    inserted = insert.rowcount
     if inserted != staged:
         conflicting, swallowed, items = _one(connection, ingest["take_out_conflicting"])
         if swallowed or inserted > staged:
@@ -117,9 +123,7 @@ def write_span_batch(
         known += staged - inserted - conflicting
         equivocations += conflicting
         quarantined += items
-    (holds,) = _one(connection, ingest["guards_hold"])
-    if not holds:
-        raise LedgerRefused("the guards of the ledger do not hold")
+    _require(guards)
     _update_read_model(connection, fresh, bool(abouts))
     _quarantine(connection, quarantined)
     return Written(inserted, known, equivocations, refused, tuple(refusals))
@@ -142,7 +146,10 @@ def write_payload_batch(
     if not mine:
         return Written(0, 0, 0, foreign, refusals)
     copy_rows(connection, ingest["copy_payloads"], PAYLOAD_COLUMNS, mine)
-    too_old, erased = _one(connection, ingest["take_out_refused_payloads"])
+    with in_one_go(connection):
+        refused = connection.execute(ingest["take_out_refused_payloads"])
+        connection.execute(ingest["settle_payload_days"])
+    too_old, erased = the_row(refused)
     if too_old:
         (holds,) = _one(connection, ingest["horizon_holds"])
         if not holds:
@@ -151,16 +158,17 @@ def write_payload_batch(
     if erased:
         refusals += ("payloads of tasks whose payloads were erased",)
     staged = len(mine) - too_old - erased
-    connection.execute(ingest["settle_payload_days"])
-    insert = "insert_payloads_not_there" if some_are_there else "insert_payloads"
-    inserted = connection.execute(ingest[insert]).rowcount
+    with in_one_go(connection):
+        insert = connection.execute(
+            ingest["insert_payloads_not_there" if some_are_there else "insert_payloads"]
+        )
+        guards = connection.execute(ingest["guards_hold"])
+    inserted = insert.rowcount
     if inserted != staged:
         (swallowed,) = _one(connection, ingest["swallowed_payloads"])
         if swallowed or inserted > staged:
             raise Swallowed(f"{swallowed} of {staged} payloads were swallowed by the database")
-    (holds,) = _one(connection, ingest["guards_hold"])
-    if not holds:
-        raise LedgerRefused("the guards of the ledger do not hold")
+    _require(guards)
     return Written(inserted, staged - inserted, 0, foreign + too_old + erased, refusals)
 
 
@@ -186,6 +194,12 @@ def copy_rows(
             copy.write_row((*row[:position], number, *row[position + 1 :]))
 
 
+def _require(guards: psycopg.Cursor[Row]) -> None:
+    (holds,) = the_row(guards)
+    if not holds:
+        raise LedgerRefused("the guards of the ledger do not hold")
+
+
 def _own(rows: Sequence[Row], principal: Principal, start: int) -> tuple[list[Row], int]:
     deployment = principal.deployment
     mine = [row for row in rows if row[start : start + 3] == deployment]
@@ -194,8 +208,9 @@ def _own(rows: Sequence[Row], principal: Principal, start: int) -> tuple[list[Ro
 
 def _update_read_model(connection: Connection, rows: Sequence[Row], abouts: bool) -> None:
     model = queries("read_model")
-    for name in _read_model_statements(rows, abouts):
-        connection.execute(model[name])
+    with in_one_go(connection):
+        for name in _read_model_statements(rows, abouts):
+            connection.execute(model[name])
 
 
 def _read_model_statements(rows: Sequence[Row], abouts: bool) -> Iterator[str]:
@@ -226,6 +241,20 @@ def _quarantine(connection: Connection, items: Sequence[bytes]) -> None:
 
 
 def _one(connection: Connection, statement: bytes) -> tuple[Any, ...]:
-    row = connection.execute(statement).fetchone()
-    assert row is not None  # each of these statements aggregates into one row
+    return the_row(connection.execute(statement))
+
+
+def the_row(cursor: psycopg.Cursor[Row]) -> Row:
+    """Return the row of a statement that always has one: it aggregates, or raises."""
+    row = cursor.fetchone()
+    assert row is not None
     return row
+
+
+def in_one_go(connection: Connection) -> AbstractContextManager[object]:
+    """Send the statements of a block without waiting for the answer of each.
+
+    Their answers are there after the block, which raises the error of the first that failed; none
+    after it ran. A COPY has no place in such a block. With a libpq before 14 each is waited for.
+    """
+    return connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()

@@ -17,6 +17,8 @@ from celerytrail.exporter.sink.batch import (
     Connection,
     Row,
     days_of,
+    in_one_go,
+    the_row,
     write_payload_batch,
     write_span_batch,
 )
@@ -167,8 +169,7 @@ class Ledger:
         """
 
         def keep(connection: Connection) -> None:
-            _commit_durably(connection)
-            _authenticate(connection, token_hash)
+            _begin_durably(connection, token_hash)
             connection.execute(
                 queries("ingest")["quarantine"],
                 {"reason": reason.replace("\0", ""), "items": list(items[:MAX_ITEMS])},
@@ -200,9 +201,8 @@ class Ledger:
         write_batch: _WriteBatch,
     ) -> Written:
         def write(connection: Connection, some_are_there: bool) -> Written:
-            _commit_durably(connection)
             chain = None if self._chains is None else self._chains.of(connection)
-            principal = _authenticate(connection, token_hash, chain)
+            principal = _begin_durably(connection, token_hash, chain)
             return write_batch(connection, principal, rows, some_are_there=some_are_there)
 
         days = days_of(rows, columns)
@@ -302,11 +302,17 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.commit()
 
 
-def _commit_durably(connection: Connection) -> None:
+def _begin_durably(
+    connection: Connection, token_hash: bytes, chain: int | None = None
+) -> Principal:
+    """Bind the session to who a token speaks for, in a transaction whose COMMIT is durable."""
+    with in_one_go(connection):
+        durability = connection.execute(queries("ingest")["synchronous_commit"])
+        principal = _ask_for_principal(connection, token_hash, chain)
     # The other values are at least durable here; waiting for a standby is the operator's choice.
-    row = connection.execute(queries("ingest")["synchronous_commit"]).fetchone()
-    if row == ("off",):
+    if the_row(durability) == ("off",):
         connection.execute(queries("ingest")["commit_durably"])
+    return Principal(*the_row(principal))
 
 
 def _without_user_data(row: Row, columns: Sequence[Column]) -> bytes:
@@ -323,10 +329,12 @@ def _length(value: object) -> str:
     return f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
 
 
-def _authenticate(connection: Connection, token_hash: bytes, chain: int | None = None) -> Principal:
+def _authenticate(connection: Connection, token_hash: bytes) -> Principal:
+    return Principal(*the_row(_ask_for_principal(connection, token_hash)))
+
+
+def _ask_for_principal(
+    connection: Connection, token_hash: bytes, chain: int | None = None
+) -> psycopg.Cursor[Row]:
     name = "authenticate" if chain is None else "authenticate_on_chain"
-    row = connection.execute(
-        queries("ingest")[name], {"token_hash": token_hash, "chain": chain}
-    ).fetchone()
-    assert row is not None  # the function raises for a token that it does not know
-    return Principal(*row)
+    return connection.execute(queries("ingest")[name], {"token_hash": token_hash, "chain": chain})

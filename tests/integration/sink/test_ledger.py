@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS
@@ -228,6 +229,23 @@ def test_one_row_that_cannot_be_stored_does_not_hold_up_the_others(
     assert (written.inserted, written.refused) == (len(good), len(bad))
     assert migrated.value("SELECT count(*) FROM celerytrail.quarantine") == len(bad)
     assert migrated.rows("SELECT missing, last_seq FROM celerytrail_views.streams") == [(0, 19)]
+    assert_clean(migrated)
+
+
+def test_a_libpq_without_pipelines_writes_the_same(
+    migrated: MigratedDatabase, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    monkeypatch.delattr(psycopg.Connection, "pipeline")
+    args = payload_row("t1", "args", b"[]")
+    for expected in (Written(inserted=1), Written(known=1)):
+        assert ledger.write_payloads(migrated.token, [args]) == expected
+    for expected in (Written(inserted=4), Written(known=4)):
+        assert ledger.write_spans(migrated.token, task_rows()) == expected
+    assert migrated.value("SELECT state FROM celerytrail.tasks") == "succeeded"
+    migrated.run("UPDATE celerytrail.tokens SET revoked_at = now()")
+    with pytest.raises(TokenRefused):
+        ledger.write_spans(migrated.token, task_rows(5))
     assert_clean(migrated)
 
 
