@@ -13,7 +13,7 @@ from celerytrail.exporter.shipper.data_keys import SealingKeys, segment_data_key
 from celerytrail.exporter.shipper.identity import Identity, identify
 from celerytrail.exporter.shipper.payload import Payload, PayloadBuilder, Sealing
 from celerytrail.exporter.shipper.requests import Envelope, Outgoing
-from celerytrail.exporter.shipper.span_builder import build_span
+from celerytrail.exporter.shipper.span_templates import SpanTemplates
 from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.reader import Chunk
 from celerytrail.exporter.spool.record import Record
@@ -59,6 +59,7 @@ class Assembly:
         """Records whose span went out alone, because their payload could not be made."""
         self._log = PacedLog(_log)
         self._payloads = payloads
+        self._spans = SpanTemplates()
         self._keys = sealing
         self._arguments_on_spans = arguments_on_spans
         self._segments: OrderedDict[Path, _Segment] = OrderedDict()
@@ -93,7 +94,7 @@ class Assembly:
                 for item in payload.items
                 if item.kind in _ON_SPANS and item.shown is not None
             }
-        span = build_span(
+        span = self._spans.build(
             record,
             identity,
             payload.commitments(),

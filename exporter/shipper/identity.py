@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from celerytrail.exporter.shipper.common_key import message_key, run_key
 from celerytrail.exporter.spool.record import HEADERS, REQUEST, Record
 from celerytrail.exporter.spool.segment import SegmentHeader
 from celerytrail.exporter.spool.traceparent import read_traceparent
@@ -26,8 +27,8 @@ class Identity(NamedTuple):
 
     ``facts`` are the message headers or the request, by name. ``event_time`` is nanoseconds since
     1970. ``trail`` is None where the message carried none; then ``derived`` is true and the ids
-    come from the task id. ``encoded`` is for whoever encodes them: what was made of the facts for
-    one record of a run, by its id, is there for the next one.
+    come from the task id. ``key`` tells what the message or run has in common with others of its
+    task, see ``common_key``.
     """
 
     trace_id: bytes
@@ -43,7 +44,7 @@ class Identity(NamedTuple):
     end_time: int
     trail: Trail | None
     facts: Mapping[str, Any]
-    encoded: dict[str, bytes]
+    key: bytes | None
 
 
 class _Message(NamedTuple):
@@ -57,7 +58,7 @@ class _Message(NamedTuple):
     retries: int
     trail: Trail | None
     facts: Mapping[str, Any]
-    encoded: dict[str, bytes]
+    key: bytes | None
 
 
 def identify(header: SegmentHeader, record: Record) -> Identity:
@@ -80,7 +81,7 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
     message = _message_of(header, step, fields)
     if step in _RUN_STEPS and not message.facts and fields.get("run_id") is not None:
         raise ValueError(f"the {step} of a run whose start was not read")
-    trace_id, send_id, sent, derived, task_id, retries, trail, facts, encoded = message
+    trace_id, send_id, sent, derived, task_id, retries, trail, facts, key = message
     span_id: bytes | None = None
     parent = send_id or b""
     if step in _SENT_STEPS:
@@ -103,7 +104,7 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
         end,
         trail,
         facts,
-        encoded,
+        key,
     )
 
 
@@ -141,7 +142,7 @@ def _group(header: SegmentHeader, record: Record, event_time: int) -> Identity:
         end_time=record.time_unix_nano,
         trail=None,
         facts=_NO_FACTS,
-        encoded={},
+        key=None,
     )
 
 
@@ -166,7 +167,7 @@ def _message_of(header: SegmentHeader, step: str, fields: Mapping[str, Any]) -> 
 
 
 def _read_message(header: SegmentHeader, fields: Mapping[str, Any]) -> _Message:
-    facts = _facts(fields)
+    facts, key = _facts(fields)
     task_id, retries = _text(facts.get("id")), _retries(facts.get("retries"))
     trail = read_trail(fields.get("trail"))
     derived = False
@@ -186,17 +187,17 @@ def _read_message(header: SegmentHeader, fields: Mapping[str, Any]) -> _Message:
     else:
         # Workers and streams: one trace for what a process says about itself.
         trace_id = bytes.fromhex(derived_trace_id(header.stream_id))
-    return _Message(trace_id, send_id, sent, derived, task_id, retries, trail, facts, {})
+    return _Message(trace_id, send_id, sent, derived, task_id, retries, trail, facts, key)
 
 
-def _facts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+def _facts(fields: Mapping[str, Any]) -> tuple[Mapping[str, Any], bytes | None]:
     headers = fields.get("headers")
     if isinstance(headers, (tuple, list)):
-        return dict(zip(HEADERS, headers, strict=False))
+        return dict(zip(HEADERS, headers, strict=False)), message_key(fields)
     request = fields.get("request")
     if isinstance(request, (tuple, list)):
-        return dict(zip(REQUEST, request, strict=False))
-    return _NO_FACTS
+        return dict(zip(REQUEST, request, strict=False)), run_key(request)
+    return _NO_FACTS, None
 
 
 def _span_id(value: object) -> bytes | None:

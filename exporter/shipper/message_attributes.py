@@ -22,7 +22,6 @@ from celerytrail.exporter.shipper.otlp_bytes import (
 )
 from celerytrail.exporter.shipper.span_forms import FORMS, Form
 from celerytrail.exporter.shipper.step_attributes import text_or_none
-from celerytrail.exporter.spool.record import LAYOUTS
 from celerytrail.exporter.spool.trail import Trail
 
 _CHORD_UNLOCK = "celery.chord_unlock"
@@ -34,7 +33,6 @@ _INTEGERS = (
     ("replaced_task_nesting", "celery.replaced_nesting"),
 )
 _FLAGS = (("is_eager", "celery.is_eager"), ("ignore_result", "celery.ignore_result"))
-_OF_RUNS = frozenset(step for step, layout in LAYOUTS.items() if "request" in layout)
 
 
 class Shape(NamedTuple):
@@ -133,25 +131,12 @@ def step_attributes(step: str) -> bytes:
     )
 
 
-def task_attributes(step: str, identity: Identity, fields: Mapping[str, Any]) -> bytes:
+def task_attributes(identity: Identity, fields: Mapping[str, Any]) -> bytes:
     """Return what a span says of its task: ids, run, canvas, and the facts of the message."""
-    if step in _OF_RUNS:
-        run_id = fields.get("run_id")
-        if type(run_id) is not str:
-            return _of_task(identity, fields)
-        # The end of a run says of the task what its start did.
-        known = identity.encoded.get(run_id)
-        if known is None:
-            known = identity.encoded[run_id] = _of_task(identity, fields)
-        return known
-    return _of_task(identity, fields)
-
-
-def _of_task(identity: Identity, fields: Mapping[str, Any]) -> bytes:
     facts, trail = identity.facts, identity.trail
     task_id, root = identity.task_id or "", text_or_none(facts.get("root_id"))
     long = len(task_id) + len(root or "") > MAX_REMEMBERED
-    encode: Callable[..., bytes] = _message_ids.__wrapped__ if long else _message_ids
+    encode: Callable[..., bytes] = message_ids.__wrapped__ if long else message_ids
     out = [encode(task_id, root, identity.send_id, identity.sent_unix_nano, identity.derived)]
     add = out.append
     run = span_id_of(fields.get("run_id"))
@@ -168,7 +153,8 @@ def _of_task(identity: Identity, fields: Mapping[str, Any]) -> bytes:
         add(integer(SPAN, "celery.chain.length", length))
     if facts.get("task") == _CHORD_UNLOCK:
         add(true(SPAN, "celery.internal"))
-    _add_facts(trail, facts, add)
+    add(relations(trail, facts))
+    _add_facts(facts, add)
     if fields.get("redelivered") is True or facts.get("redelivered") is True:
         add(true(SPAN, "celery.redelivered"))
     size = fields.get("body_size")
@@ -180,7 +166,7 @@ def _of_task(identity: Identity, fields: Mapping[str, Any]) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _message_ids(
+def message_ids(
     task_id: str,
     root: str | None,
     send_id: bytes | None,
@@ -199,20 +185,24 @@ def _message_ids(
     return b"".join(out)
 
 
-def _add_facts(trail: Trail | None, facts: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
-    """Add what the message or the request says of the task, but for its ids."""
-    fact = facts.get
+def relations(trail: Trail | None, facts: Mapping[str, Any]) -> bytes:
+    """Return what a span says of the group and the parent of its task."""
+    out = b""
     # In Celery 5.7 a chord's body, and what is chained to it, name the group of the headers, which they
     # only come after: the trail knows.
-    group = trail.group_id if trail else text_or_none(fact("group"))
+    group = trail.group_id if trail else text_or_none(facts.get("group"))
     if group:
-        add(text(SPAN, "celery.group", group))
+        out = text(SPAN, "celery.group", group)
     root_group = (trail.root_group_id if trail else None) or group
     if root_group:
-        add(text(SPAN, "celery.root_group", root_group))
-    parent = text_or_none(fact("parent_id"))
-    if parent:
-        add(text(SPAN, "celery.parent_id", parent))
+        out += text(SPAN, "celery.root_group", root_group)
+    parent = text_or_none(facts.get("parent_id"))
+    return out + text(SPAN, "celery.parent_id", parent) if parent else out
+
+
+def _add_facts(facts: Mapping[str, Any], add: Callable[[bytes], None]) -> None:
+    """Add what the message or the request says of the task, but for ids."""
+    fact = facts.get
     for name, attribute in _INTEGERS:
         number = fact(name)
         if type(number) is int:

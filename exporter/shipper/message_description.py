@@ -6,33 +6,18 @@ the pieces between the ids, by the values it was made of.
 
 from __future__ import annotations
 
-import marshal
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from celerytrail.exporter.sealed import Message
+from celerytrail.exporter.shipper.common_key import IDS
 from celerytrail.exporter.shipper.json_text import with_text_keys
-from celerytrail.exporter.shipper.secret_values import UUID
-from celerytrail.exporter.spool.record import HEADERS, MARSHAL_VERSION
 
-_MAX_KEY_BYTES = 1024
 _MAX_PATTERNS = 2048
-_IDS = ("id", "root_id", "parent_id", "group")
-_OF_IDS = 1 + max(map(HEADERS.index, _IDS))
-_AROUND = ("exchange", "routing_key", "priority", "reply_to", "content_type", "content_encoding")
 _PLACE = re.compile(rb'"\\u0000(id|root_id|parent_id|group)\\u0000"')
 _PLACES = [b"id", b"root_id", b"parent_id", b"group", b"id"]
 """Where ids stand in the description: the last one is the correlation id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """A message's bytes. ``key`` tells what is beside its body and its ids, None where they count too."""
-
-    data: bytes
-    key: bytes | None
 
 
 class Describer:
@@ -42,10 +27,12 @@ class Describer:
         self._patterns: dict[bytes, tuple[bytes, ...] | None] = {}
 
     def describe(
-        self, fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes
-    ) -> Description:
-        """Return what ``message_of`` would give as bytes. Raises RecursionError as that does."""
-        key = _key(fields, facts)
+        self, fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes, key: bytes | None
+    ) -> bytes:
+        """Return what ``message_of`` would give as bytes. Raises RecursionError as that does.
+
+        ``key`` is what ``message_key`` says of the fields.
+        """
         if key is not None:
             pattern = self._patterns.get(key)
             if pattern is None and key not in self._patterns:
@@ -54,14 +41,14 @@ class Describer:
                     self._patterns.clear()
                 self._patterns[key] = pattern
             if pattern is not None:
-                task_id, root_id, parent_id, group = map(_id, map(facts.get, _IDS))
+                task_id, root_id, parent_id, group = map(_id, map(facts.get, IDS))
                 start, after_id, after_root, after_parent, after_group, end = pattern
                 about = b"%b%b%b%b%b%b%b%b%b%b%b" % (
                     start, task_id, after_id, root_id, after_root, parent_id,
                     after_parent, group, after_group, task_id, end,
                 )  # fmt: skip
-                return Description(len(about).to_bytes(4, "big") + about + body, key)
-        return Description(message_of(fields, facts, body).to_bytes(), None)
+                return len(about).to_bytes(4, "big") + about + body
+        return message_of(fields, facts, body).to_bytes()
 
 
 def message_of(fields: Mapping[str, Any], facts: Mapping[str, Any], body: bytes) -> Message:
@@ -86,32 +73,9 @@ def beside_the_body(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> Iter
     yield fields.get("reply_to")
 
 
-def _key(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> bytes | None:
-    headers = fields.get("headers")
-    if type(headers) is not tuple or not _OF_IDS <= len(headers) <= len(HEADERS):
-        return None
-    task_id, task, retries, root_id, parent_id, group, *others = headers
-    # Other ids than UUIDs may hold anything: those messages are written, and looked at, as a whole.
-    if type(task_id) is not str or not UUID.fullmatch(task_id):
-        return None
-    for other in (root_id, parent_id, group):
-        if other is not None and other != task_id and not _is_uuid(other):
-            return None
-    try:
-        # Unlike the values themselves this tells 1 from True, and takes lists.
-        key = marshal.dumps((task, retries, others, *map(fields.get, _AROUND)), MARSHAL_VERSION)
-    except ValueError:
-        return None
-    return key if len(key) <= _MAX_KEY_BYTES else None
-
-
-def _is_uuid(value: object) -> bool:
-    return type(value) is str and UUID.fullmatch(value) is not None
-
-
 def _pattern(fields: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[bytes, ...] | None:
     """Return the pieces of a description between its ids; None where they cannot be told for sure."""
-    marked = {**facts, **{name: f"\0{name}\0" for name in _IDS}}
+    marked = {**facts, **{name: f"\0{name}\0" for name in IDS}}
     pieces = _PLACE.split(message_of(fields, marked, b"").to_bytes()[4:])
     return tuple(pieces[::2]) if pieces[1::2] == _PLACES else None
 

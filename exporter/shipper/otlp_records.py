@@ -18,7 +18,6 @@ _START, _END = 7 << 3 | 1, 8 << 3 | 1
 _TIME, _OBSERVED = 1 << 3 | 1, 11 << 3 | 1  # LogRecord.time_unix_nano, .observed_time_unix_nano
 _BODY = 5 << 3 | 2  # LogRecord.body
 _STRING, _BYTES = 1 << 3 | 2, 7 << 3 | 2  # AnyValue.string_value, .bytes_value
-_PARENT = b"\x22\x08%b"  # Span.parent_span_id = 4
 _LOG_TRACE_AND_SPAN = b"\x4a\x10%b\x52\x08%b"  # LogRecord.trace_id = 9, .span_id = 10
 _FAILED = b"\x7a\x02\x18\x02"  # Span.status = 15: Status.code = 3, STATUS_CODE_ERROR
 # Fixed32: SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK, and SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
@@ -26,6 +25,10 @@ _LOCAL, _REMOTE = b"\x00\x01\x00\x00", b"\x00\x03\x00\x00"
 _FLAGS = b"\x85\x01"  # Span.flags = 16
 _LOCAL_PARENT, _REMOTE_PARENT = _FLAGS + _LOCAL, _FLAGS + _REMOTE
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
+
+
+PARENT = b"\x22\x08%b"
+"""Span.parent_span_id = 4, a format of its 8 bytes."""
 
 
 def span_head(
@@ -52,7 +55,7 @@ def span_head(
         span_id,
         _parent(parent_span_id),
         _name_and_kind(name, kind) if len(name) <= MAX_REMEMBERED else _encode_name(name, kind),
-        _times(start, end),
+        span_times(start, end),
         links,
         _FAILED if failed else b"",
         _REMOTE_PARENT if remote_parent else _LOCAL_PARENT,
@@ -94,7 +97,8 @@ def _encode_name(name: str, kind: int) -> bytes:
 _name_and_kind = lru_cache(maxsize=2048)(_encode_name)
 
 
-def _times(start: int, end: int) -> bytes:
+def span_times(start: int, end: int) -> bytes:
+    """Return start and end of a ``Span``. Raises struct.error for a time that does not fit."""
     if start and end:
         return _START_AND_END.pack(_START, start, _END, end)
     return b"".join(
@@ -109,7 +113,7 @@ def _parent(span_id: bytes) -> bytes:
         return b""
     if len(span_id) != _SPAN_BYTES:
         raise ValueError(f"a span id has {_SPAN_BYTES} bytes; the parent's has {len(span_id)}")
-    return _PARENT % span_id
+    return PARENT % span_id
 
 
 def _check(trace_id: bytes, span_id: bytes) -> None:

@@ -152,7 +152,7 @@ class PayloadBuilder:
             return None, "too_large" if large else "missing"
         if len(body) > self._max_body_bytes:
             return None, "too_large"
-        described = self._describer.describe(record.fields, identity.facts, body)
+        described = self._describer.describe(record.fields, identity.facts, body, identity.key)
         if sealing is not None:
             binding = Binding(
                 sealing.ledger_id,
@@ -162,17 +162,15 @@ class PayloadBuilder:
                 header.stream_id,
                 record.seq,
             )
-            container = seal_bytes(
-                described.data, binding, sealing.data_key, sealing.psk, header.secret
-            )
+            container = seal_bytes(described, binding, sealing.data_key, sealing.psk, header.secret)
         else:
             if looked_at is None:
                 return None, "unexamined"
             if looked_at.changed or redactor.hold_secrets(
-                beside_the_body(record.fields, identity.facts), described.key
+                beside_the_body(record.fields, identity.facts), identity.key
             ):
                 return None, "redacted"
-            container = keep_plain_bytes(described.data)
+            container = keep_plain_bytes(described)
         if len(container) > MAX_CONTAINER_BYTES:
             return None, "too_large"
         return container, None

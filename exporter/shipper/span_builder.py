@@ -55,7 +55,7 @@ def build_span(
         if step == "started":
             start = _wait(identity, add)
         add(said)
-        add(task_attributes(step, identity, fields))
+        add(task_attributes(identity, fields))
     else:
         name = (text_or_none(fields.get("kind")) or step) if step == "group" else step
         kind = form.kind if form else Span.SPAN_KIND_INTERNAL

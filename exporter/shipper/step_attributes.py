@@ -58,12 +58,19 @@ def _add_group(fields: Mapping[str, Any], add: Add) -> None:
         add(integer(SPAN, "celery.group.size", fields["size"]))
 
 
-def _add_error(fields: Mapping[str, Any], add: Add) -> None:
+def error_attributes(fields: Mapping[str, Any]) -> bytes:
+    """Return what a span says of the exception of its record, nothing where there is none."""
     exception = text_or_none(fields.get("exception_class"))
-    if exception:
-        add(constant_text(SPAN, "error.type", exception))
-        found = fingerprint(exception, fields.get("traceback"))
-        add(text(SPAN, "celery.exception.fingerprint", found))
+    if not exception:
+        return b""
+    found = fingerprint(exception, fields.get("traceback"))
+    return constant_text(SPAN, "error.type", exception) + text(
+        SPAN, "celery.exception.fingerprint", found
+    )
+
+
+def _add_error(fields: Mapping[str, Any], add: Add) -> None:
+    add(error_attributes(fields))
 
 
 def _add_runtime(fields: Mapping[str, Any], add: Add) -> None:

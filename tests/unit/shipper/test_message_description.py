@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celerytrail.exporter.shipper.common_key import message_key
 from celerytrail.exporter.shipper.message_description import Describer, message_of
 from celerytrail.exporter.spool.record import HEADERS
 from tests.unit.shipper.segments import headers, record
@@ -40,34 +40,5 @@ def test_it_is_what_is_written_anew(
     values = headers(task_id, root_id=root, parent_id=parent, group=group, **more)[:kept]
     fields = record("sent", 2, headers=values, **around).fields
     # One describer for all examples: what it remembers of the others must not show.
-    described = DESCRIBER.describe(fields, facts_of(values), b"body")
-    assert described.data == message_of(fields, facts_of(values), b"body").to_bytes()
-
-
-def test_messages_that_differ_in_ids_and_body_alone_have_one_key() -> None:
-    keys = set()
-    for task_id, body in ((ID, b"1"), (OTHER, b"2")):
-        values = headers(task_id)
-        fields = record("sent", 2, headers=values).fields
-        keys.add(Describer().describe(fields, facts_of(values), body).key)
-    assert len(keys) == 1
-    assert None not in keys
-
-
-@pytest.mark.parametrize("name", ["id", "root_id", "parent_id", "group"])
-def test_an_id_that_may_hold_anything_is_looked_at(name: str) -> None:
-    values = headers(ID, **{name: "password=hunter2"} if name != "id" else {})
-    if name == "id":
-        values = headers("password=hunter2")
-    fields = record("sent", 2, headers=values).fields
-    assert DESCRIBER.describe(fields, facts_of(values), b"").key is None
-
-
-def test_one_and_true_have_not_one_key() -> None:
-    keys = {
-        DESCRIBER.describe(fields, facts_of(values), b"").key
-        for value in (1, True, 1.0)
-        for values in [headers(ID, group_index=value)]
-        for fields in [record("sent", 2, headers=values).fields]
-    }
-    assert len(keys) == 3
+    described = DESCRIBER.describe(fields, facts_of(values), b"body", message_key(fields))
+    assert described == message_of(fields, facts_of(values), b"body").to_bytes()
