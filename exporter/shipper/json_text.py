@@ -15,7 +15,10 @@ from typing import Any
 CUT = "[cut]"
 """Stands where a size bound took something out, at the end of a string or in the place of items."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+# What is given was read from JSON or from marshal, or is a copy: nothing in it holds itself.
+_encode = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
 _STRING_LENGTHS = (4096, 1024, 256, 64)
 _REPLACEMENT = "\ufffd"
 _ATOMS = frozenset((str, int, float, bool, type(None)))
@@ -47,6 +50,8 @@ def dump(value: Any) -> bytes:
 
     Raises RecursionError for a value that is nested too deep.
     """
+    if type(value) is list and not value:
+        return b"[]"  # most messages have no positional arguments
     try:
         data = _encode(value).encode()
     except (ValueError, TypeError):

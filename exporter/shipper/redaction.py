@@ -6,7 +6,6 @@ ever loaded but JSON: a body of any other kind is shown as the text that Celery'
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -15,15 +14,13 @@ from typing import Any
 
 from celerytrail.exporter.shipper.json_body import arguments_of, has_repeated_names, parsed
 from celerytrail.exporter.shipper.json_text import CUT, dump, dump_bounded
-from celerytrail.exporter.shipper.needles import Needles
+from celerytrail.exporter.shipper.quick_look import LONGEST_NAME, MAX_DEPTH, NAMING, QuickLook
 from celerytrail.exporter.shipper.secret_values import (
     EMAIL,
     MARK,
-    MAY_BE_CARD,
     SECRET_VALUES,
-    SHORTEST_CARD,
     UUID,
-    is_card_number,
+    hide_number,
 )
 from celerytrail.exporter.shipper.sensitive_names import SensitiveNames
 from celerytrail.exporter.shipper.sensitive_text import SensitiveText
@@ -35,23 +32,15 @@ from celerytrail.exporter.shipper.task_rules import (
     TaskSetting,
 )
 
-MAX_DEPTH = 100
 MAX_PARSED_BYTES = 1024 * 1024
 """A JSON body over this is not parsed: its arguments are shown as Celery's repr of them."""
 
 DEFAULT_SHOWN_BYTES = 16 * 1024
 
-_ESCAPE = re.compile(rb"\\.", re.DOTALL)
-_NOT_LETTERS = bytes(sorted(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789")))
-_NOT_LETTERS_OR_QUOTE = _NOT_LETTERS.replace(b'"', b"")
-_NOT_DIGITS = bytes(sorted(set(range(256)) - set(b"0123456789")))
-_CARD_BYTES = re.compile(MAY_BE_CARD.pattern.encode())
-_NAMING = frozenset(("name", "key", "field", "header", "param", "parameter", "variable", "option"))
 _NAMED = frozenset(("value", "val", "content", "contents", "data", "default"))
 
 
 _NAME = re.compile(r"-{0,2}\w[\w.\-]*[:=]?")
-_LONGEST_NAME = 64
 _MAX_OF_NAMES = 256
 _MAX_OF_PARTS = 2048
 _MAX_REMEMBERED_PARTS = 1024
@@ -103,9 +92,8 @@ class Redactor:
         self._of_parts: dict[bytes | tuple[Any, ...], bool] = {}
         values = (*SECRET_VALUES, EMAIL) if self.rules.emails else SECRET_VALUES
         self._text = SensitiveText(self._names, self.rules.patterns, values)
-        self._contained = Needles(self._names.contained)
-        self._whole = Needles(self._names.whole)
-        self._literals = Needles(literal for secret in values for literal in secret.literals)
+        # Patterns of the settings may match anything: then there is no short way.
+        self._quick = None if self.rules.patterns else QuickLook(self._names, self._text, values)
 
     def of_rule(self, rule: TaskRule) -> Redactor:
         """Return the redactor for what belongs to a task: with its names, if it has some."""
@@ -123,11 +111,7 @@ class Redactor:
             args, kwargs = arguments_of(value)
             if args is None:
                 return None
-            if (
-                not rule.hides_positions
-                and self._is_clean(body)
-                and not (self.tasks.any_arguments and b'"task"' in body)
-            ):
+            if not rule.hides_positions and self._is_clean(value, body):
                 return RedactedBody(self._bounded(args), self._bounded(kwargs), False)
             if isinstance(value, dict):
                 hidden = self._hide(value, 0)
@@ -148,6 +132,8 @@ class Redactor:
 
     def value(self, value: Any) -> Redacted:
         """Redact a value of JSON's kinds; others become the text of their repr."""
+        if self._is_clean(value):
+            return self._bounded(value)
         hidden = self._hide(value, 0)
         return self._bounded(hidden, hidden != _plain(value))
 
@@ -186,15 +172,12 @@ class Redactor:
     def _holds_secrets(self, parts: list[Any]) -> bool:
         # As fields of an object: the values of an array may name what the next one is.
         value = {str(number): part for number, part in enumerate(parts)}
-        raw = json.dumps(value, default=repr).encode()
-        return not self._is_clean(raw) and self._hide(value, 0) != _plain(value)
+        return not self._is_clean(value) and self._hide(value, 0) != _plain(value)
 
     def text(self, text: str) -> Redacted:
         """Redact a text and give it as a JSON string."""
-        data = text.encode("utf-8", "replace")
-        hidden = (
-            text if not self.rules.patterns and self._is_clean_text(data) else self._text.hide(text)
-        )
+        clean = self._quick is not None and self._quick.is_clean_text(text)
+        hidden = text if clean else self._text.hide(text)
         return self._bounded(hidden, hidden != text)
 
     def hide_text(self, text: str) -> str:
@@ -233,29 +216,12 @@ class Redactor:
             return Redacted(dump(CUT), True, True)
         return Redacted(data, changed, cut)
 
-    def _is_clean(self, raw: bytes) -> bool:
-        """Tell that JSON text holds nothing to hide, without taking it apart.
-
-        Sound, not complete: whatever a rule would hide leaves one of these traces in the raw text.
-        """
-        if self.rules.patterns or b"\\u" in raw or b"\\/" in raw:
+    def _is_clean(self, value: Any, body: bytes | None = None) -> bool:
+        if self._quick is None:
             return False
-        return self._is_clean_text(_ESCAPE.sub(b"", raw) if b"\\" in raw else raw)
-
-    def _is_clean_text(self, raw: bytes) -> bool:
-        if not raw.isascii():
-            return False
-        # All of it over str: a search in bytes costs five times as much.
-        if len(raw.translate(None, _NOT_DIGITS)) >= SHORTEST_CARD and _CARD_BYTES.search(raw):
-            return False
-        lowered_bytes = raw.lower()
-        joined = lowered_bytes.translate(None, _NOT_LETTERS).decode("ascii")
-        if self._contained.any_in(joined):
-            return False
-        # A short term may be several words of a name. No name reaches beyond a quote, and without
-        # those "items": [{"id" would be taken for a sid.
-        names = lowered_bytes.translate(None, _NOT_LETTERS_OR_QUOTE).decode("ascii")
-        return not (self._whole.any_in(names) or self._literals.any_in(raw.decode("ascii")))
+        # Arguments in signatures are hidden by their tasks' rules.
+        without = "task" if self.tasks.any_arguments else None
+        return self._quick.is_clean(value, body, without=without)
 
     def _hide(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
@@ -263,7 +229,7 @@ class Redactor:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
-            return self._hide_number(value)
+            return hide_number(value)
         if depth >= MAX_DEPTH:
             return CUT
         if isinstance(value, dict):
@@ -272,21 +238,10 @@ class Redactor:
             return self._hide_array(value, depth)
         return self._text.hide(repr(value))
 
-    def _hide_number(self, value: float) -> Any:
-        if isinstance(value, float):
-            if not value.is_integer() or not 1e11 <= abs(value) < 1e20:
-                return value
-            digits = str(int(abs(value)))
-        else:
-            if not 10**11 <= abs(value) < 10**19:
-                return value
-            digits = str(abs(value))
-        return MARK if is_card_number(digits) else value
-
     def _hide_object(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
         names = self._names
         named = any(
-            isinstance(key, str) and key.casefold() in _NAMING and item in names
+            isinstance(key, str) and key.casefold() in NAMING and item in names
             for key, item in value.items()
             if isinstance(item, str)
         )
@@ -339,7 +294,7 @@ class Redactor:
             hidden.append(self._hide(item, depth + 1))
             secret_follows = (
                 isinstance(item, str)
-                and len(item) <= _LONGEST_NAME
+                and len(item) <= LONGEST_NAME
                 and _NAME.fullmatch(unicodedata.normalize("NFKC", item)) is not None
                 and item in self._names
             )

@@ -210,6 +210,19 @@ def hide_card_numbers(text: str) -> str:
     return _UUID_OR_CARD.sub(_card, text) if MAY_BE_CARD.search(text) else text
 
 
+def hide_number(value: float) -> float | str:
+    """Return a number, or the mark in the place of one that is a payment card's."""
+    if isinstance(value, float):
+        if not value.is_integer() or not 1e11 <= abs(value) < 1e20:
+            return value
+        digits = str(int(abs(value)))
+    else:
+        if not 10**11 <= abs(value) < 10**19:
+            return value
+        digits = str(abs(value))
+    return MARK if is_card_number(digits) else value
+
+
 def is_card_number(digits: str) -> bool:
     """Tell whether a string of digits is a card number by prefix, length and check digit."""
     if not SHORTEST_CARD <= len(digits) <= 19 or not _ISSUERS.match(digits):
