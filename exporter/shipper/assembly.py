@@ -69,9 +69,10 @@ class Assembly:
         batch = Batch([], [])
         for chunk in chunks:
             segment = self._segment(chunk)
+            sealed: list[Outgoing] = []
             for item in chunk.records:
                 try:
-                    self._add(batch, chunk.path, segment, item.record)
+                    self._add(batch, sealed, chunk.path, segment, item.record)
                 except Exception as exc:  # noqa: BLE001
                     # One strange record must not hold up all that come after it for ever.
                     self.failed += 1
@@ -82,9 +83,17 @@ class Assembly:
                         chunk.header.stream_id,
                         type(exc).__name__,
                     )
+            batch.logs.extend(sealed)
         return batch
 
-    def _add(self, batch: Batch, path: Path, segment: _Segment, record: Record) -> None:
+    def _add(
+        self,
+        batch: Batch,
+        sealed: list[Outgoing],
+        path: Path,
+        segment: _Segment,
+        record: Record,
+    ) -> None:
         identity = identify(segment.header, record)
         payload = self._payload(path, segment, record, identity)
         arguments = None
@@ -101,9 +110,12 @@ class Assembly:
             withheld=payload.withheld,
             arguments=arguments,
         )
+        envelope = segment.envelope
         for payload_item in payload.items:
-            batch.logs.append(Outgoing(segment.envelope, payload_item.log_record))
-        batch.spans.append(Outgoing(segment.envelope, span))
+            # Sealed bodies stay together: a request of them is not worth compressing.
+            logs = sealed if segment.sealing and payload_item.kind == "body" else batch.logs
+            logs.append(Outgoing(envelope, payload_item.log_record))
+        batch.spans.append(Outgoing(envelope, span))
 
     def _payload(
         self, path: Path, segment: _Segment, record: Record, identity: Identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -90,7 +91,8 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
     elif step in _RUN_STEPS and fields.get("start_unix_nano") is not None:
         # Only the process that ran it knows when it started.
         span_id = _span_id(fields.get("run_id"))
-    return Identity(
+    # Without the call of a Python function that a NamedTuple's own constructor is.
+    values = (
         trace_id,
         span_id or point_span_id(header.stream_id, record.seq),
         parent,
@@ -106,6 +108,7 @@ def identify(header: SegmentHeader, record: Record) -> Identity:
         facts,
         key,
     )
+    return tuple.__new__(Identity, values)
 
 
 def point_span_id(stream_id: str, seq: int) -> bytes:
@@ -113,7 +116,10 @@ def point_span_id(stream_id: str, seq: int) -> bytes:
 
     First 8 bytes of SHA-256(stream id as 16 bytes | seq as 8 bytes, big endian).
     """
-    return sha256(bytes.fromhex(stream_id) + seq.to_bytes(8, "big", signed=True)).digest()[:8]
+    return sha256(_stream_bytes(stream_id) + seq.to_bytes(8, "big", signed=True)).digest()[:8]
+
+
+_stream_bytes = lru_cache(maxsize=64)(bytes.fromhex)
 
 
 def span_id_of(text: object) -> bytes | None:

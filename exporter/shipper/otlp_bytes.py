@@ -110,7 +110,9 @@ def long_text(tag: int, key: str, value: bytes) -> bytes:
 
 def integer(tag: int, key: str, value: int) -> bytes:
     """Encode an integer attribute; out of 64 bits it is brought to the nearest."""
-    data = varint(max(_SMALLEST, min(_LARGEST, value)))
+    if not _SMALLEST <= value <= _LARGEST:
+        value = _LARGEST if value > 0 else _SMALLEST
+    data = varint(value)
     return _integer_starts(tag, key)[len(data)] + data
 
 

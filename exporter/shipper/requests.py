@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
 from celerytrail.exporter.attributes import SCOPE_NAME
-from celerytrail.exporter.shipper.otlp_bytes import field
+from celerytrail.exporter.shipper.otlp_bytes import field, varint
 from celerytrail.exporter.shipper.resource import resource_message, resource_of
 from celerytrail.exporter.spool.segment import SegmentHeader
 
@@ -55,19 +56,24 @@ _envelope_of = attrgetter("envelope")
 
 def encode_request(records: Sequence[Outgoing]) -> bytes:
     """Return the bytes of an ``ExportTraceServiceRequest`` or ``ExportLogsServiceRequest``."""
-    parts = []
+    parts: list[bytes] = []
     for envelope, group in groupby(records, key=_envelope_of):
-        records_of_one = b"".join([_record(record.data) for record in group])
-        scoped = field(_SECOND, envelope.scope + records_of_one)
-        parts.append(field(_FIRST, envelope.resource + scoped))
+        # Only lengths are needed before the one copy at the end: requests are large.
+        scoped = [b"", envelope.scope]
+        for _, data in group:
+            scoped.append(_head(_SECOND, len(data)))
+            scoped.append(data)
+        scoped[0] = _head(_SECOND, sum(map(len, scoped)))
+        size = len(envelope.resource) + sum(map(len, scoped))
+        parts += (_head(_FIRST, size), envelope.resource)
+        parts += scoped
     return b"".join(parts)
 
 
-def _record(data: bytes) -> bytes:
-    size = len(data)
-    if 0x80 <= size < 0x4000:
-        return b"%c%c%c%b" % (_SECOND << 3 | 2, size & 0x7F | 0x80, size >> 7, data)
-    return field(_SECOND, data)
+@lru_cache(maxsize=4096)
+def _head(number: int, size: int) -> bytes:
+    """Return what stands before the bytes of a length-delimited field."""
+    return varint(number << 3 | 2) + varint(size)
 
 
 def split(records: Sequence[Outgoing]) -> Iterator[Sequence[Outgoing]]:

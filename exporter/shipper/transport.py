@@ -5,16 +5,15 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import zlib
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from celerytrail.exporter.shipper.errors import ConfigError, Unreachable
+from celerytrail.exporter.shipper.gzip_body import gzip_body
 from celerytrail.exporter.shipper.otlp_settings import Endpoint
 
 MAX_ANSWER_BYTES = 64 * 1024
-_GZIP = 16 + zlib.MAX_WBITS
 _ERRORS = (OSError, http.client.HTTPException)
 
 
@@ -58,8 +57,7 @@ class HttpTransport:
             headers["authorization"] = f"Bearer {token}"
         if endpoint.gzip:
             headers["content-encoding"] = "gzip"
-            compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
-            body = compressor.compress(body) + compressor.flush()
+            body = gzip_body(body)
         parts = urlsplit(endpoint.url)
         key = (parts.scheme, parts.netloc)
         reused = key in self._connections
