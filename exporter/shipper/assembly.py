@@ -22,6 +22,8 @@ from celerytrail.exporter.spool.segment import SegmentHeader
 _log = logging.getLogger(__name__)
 
 _MAX_SEGMENTS = 512
+# A NamedTuple without the call of a Python function that its own constructor is.
+_new = tuple.__new__
 _ON_SPANS = frozenset(("args", "kwargs"))
 
 
@@ -114,8 +116,8 @@ class Assembly:
         for payload_item in payload.items:
             # Sealed bodies stay together: a request of them is not worth compressing.
             logs = sealed if segment.sealing and payload_item.kind == "body" else batch.logs
-            logs.append(Outgoing(envelope, payload_item.log_record))
-        batch.spans.append(Outgoing(envelope, span))
+            logs.append(_new(Outgoing, (envelope, payload_item.log_record)))
+        batch.spans.append(_new(Outgoing, (envelope, span)))
 
     def _payload(
         self, path: Path, segment: _Segment, record: Record, identity: Identity

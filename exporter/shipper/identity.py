@@ -193,7 +193,8 @@ def _read_message(header: SegmentHeader, fields: Mapping[str, Any]) -> _Message:
     else:
         # Workers and streams: one trace for what a process says about itself.
         trace_id = bytes.fromhex(derived_trace_id(header.stream_id))
-    return _Message(trace_id, send_id, sent, derived, task_id, retries, trail, facts, key)
+    values = (trace_id, send_id, sent, derived, task_id, retries, trail, facts, key)
+    return tuple.__new__(_Message, values)
 
 
 def _facts(fields: Mapping[str, Any]) -> tuple[Mapping[str, Any], bytes | None]:

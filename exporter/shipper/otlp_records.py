@@ -75,6 +75,7 @@ def log_record_parts(trace_id: bytes, span_id: bytes, time: int) -> tuple[bytes,
     return b"%c%b" % (_TIME, moment), b"%b%c%b" % (ids, _OBSERVED, moment)
 
 
+@lru_cache(maxsize=4096)
 def log_body_head(size: int, *, binary: bool) -> bytes:
     """Return what stands before the bytes of ``LogRecord.body``.
 

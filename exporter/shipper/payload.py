@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from celerytrail.exporter.sealed import Binding, DataKey, keep_plain_bytes, seal_bytes
 from celerytrail.exporter.shipper.identity import Identity
@@ -27,11 +27,11 @@ MAX_CONTAINER_BYTES = 512 * 1024
 _MESSAGE_STEPS = frozenset(("sent", "send_failed", "received"))
 _START = "started"
 _ENDS = frozenset(name for name, layout in LAYOUTS.items() if "result" in layout)
+_TOLD = ("exception", "traceback")
 _JSON = frozenset(("application/json", "json"))
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """All items of one record. ``withheld`` says why its message body is not among them."""
 
     items: tuple[PayloadItem, ...]
@@ -115,7 +115,7 @@ class PayloadBuilder:
             )
         elif step == "unknown" and identity.derived:
             shown += _arguments(redactor, rule, identity, None)
-        for kind in ("exception", "traceback"):
+        for kind in _TOLD:
             value = fields.get(kind)
             if value is not None:
                 shown.append(

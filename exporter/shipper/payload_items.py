@@ -86,7 +86,7 @@ class ItemMaker:
             shown = body
             if redacted.truncated:
                 parts.append(_TRUNCATED)
-        return PayloadItem(kind, commitment, shown, b"".join(parts))
+        return tuple.__new__(PayloadItem, (kind, commitment, shown, b"".join(parts)))
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from celerytrail.exporter.shipper.json_body import arguments_of, has_repeated_names, parsed
 from celerytrail.exporter.shipper.json_text import CUT, dump, dump_bounded
@@ -63,8 +63,7 @@ class Rules:
     shown_bytes: int = DEFAULT_SHOWN_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Redacted:
+class Redacted(NamedTuple):
     """What may be shown: JSON, whether something was hidden in it, whether it was cut."""
 
     data: bytes
@@ -72,8 +71,7 @@ class Redacted:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RedactedBody:
+class RedactedBody(NamedTuple):
     """The arguments of a JSON message body; ``changed`` is about all of the body."""
 
     args: Redacted

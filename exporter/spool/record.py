@@ -161,5 +161,4 @@ class Record(NamedTuple):
         body = fields.get("body")
         if type(body) is str:
             fields["body"] = body.encode("utf-8", "surrogatepass")
-        # Without the call of a Python function that a NamedTuple's own constructor is.
-        return tuple.__new__(cls, (step, seq, time_unix_nano, fields))
+        return cls(step, seq, time_unix_nano, fields)
