@@ -24,6 +24,20 @@ from celerytrail.exporter.shipper.sensitive_names import (
     SensitiveNames,
     words_of,
 )
+from celerytrail.exporter.shipper.value_ends import (
+    BARE_END,
+    CLOSING,
+    END_OF_LINE,
+    KEYWORDS,
+    OPENED,
+    OPENING,
+    end_of_bare,
+    end_of_bracket,
+    end_of_operand,
+    end_of_operations,
+    end_of_quoted,
+    past_quote,
+)
 
 _LONGEST_NAME = 80
 _NAME_TAIL = re.compile(r"[\w.\-]*")
@@ -32,26 +46,10 @@ _AFTER_NAME = re.compile(
     r"(?P<quote>\\*[\"'`])?(?P<close>[\])]{0,3})(?P<gap>\s{0,40})(?P<sign>=>|:=|[!+?|]{0,2}==?|:|%3[dDaA]|,)?"
     r"(?P<space>(?:\s|\\\r?\n){0,40})"
 )
-_OPENING = re.compile(r"(?P<prefix>[bBrRuUfF]{0,2})(?P<slashes>\\*)(?P<quote>'''|\"\"\"|[\"'`])")
 _SCHEME = re.compile(
     r"(?:bearer|basic|digest|token|negotiate|ntlm|apikey|hmac|aws4-hmac-sha256)\s+", re.IGNORECASE
 )
-_BARE_END = re.compile(r"[\s,;&)\]}>\"'`]")
 _BARE_END_OF_PHRASE = re.compile(r"[\r\n,;&)\]}>\"'`]")
-_END_OF_LINE = re.compile(r"[\r\n\"'`]")
-_AFTER_OPERATOR_OR_BLANK = re.compile(r"[ \t=+%|?:,(\[{][bBrRuUfF]{0,2}\Z")
-_AFTER_CLOSING = re.compile(r"[,)\]};:]|\s|\Z")
-_OPERATOR = re.compile(
-    # An operator between blanks, one that needs none, a word, a method or a call, or a blank before
-    # another string, which Python and shells join.
-    r"[ \t]{1,40}[-+*/%|&^@?<>=!:~]{1,3}(?=[ \t])"
-    r"|[ \t]{0,40}(?:\|\||&&|[+%*|^@?](?![\s+%*|^@?])|//?(?=[\w\"'`]))"
-    r"|[ \t]{0,40}(?:or|and|if|else)(?![\w.\-=:])"
-    r"|\.(?=\w)|(?=[\[(])"
-    r"|[ \t]{1,40}(?=[bBrRuUfF]{0,2}\\*[\"'`])"
-)
-_KEYWORDS = re.compile(r"(?:(?:await|new|not|yield|lambda|from)[ \t]{1,40}){1,3}")
-_BEFORE_OPERAND = re.compile(rf"[ \t]{{0,40}}(?:{_KEYWORDS.pattern})?[-+!~]{{0,2}}")
 _BLOCK_HEAD = re.compile(
     r"[ \t]{0,40}(?P<head>(?:[!&][^\s,]{0,80}[ \t]{1,40}){0,2}(?:[|>][-+0-9]{0,2})?)[ \t]{0,40}"
     r"(?:(?:#[^\r\n]{0,200})?(?P<end>\r?\n)|(?:\\+[rn]){1,3}(?=[ \t]|\\+t|- ))"
@@ -77,9 +75,6 @@ _ASSIGNED = re.compile(
     r"(?:\A|\n|\\n|;)[ \t]*[(\[]?(?:\*?[\w.]{1,80}[ \t]*,[ \t]*){0,20}[\w.]{0,80}\Z"
 )
 _END_OF_SOURCE = re.compile(r"\r?\n|\\+[rn]")
-_OPENED = re.compile(r"[\[({]")
-_BRACKET = re.compile(r"[\[\](){}\"'\\]")
-_CLOSING = {"[": "]", "(": ")", "{": "}"}
 _WHOLE_LINE = ("authorization", "cookie")
 
 
@@ -201,39 +196,39 @@ class SensitiveText:
         self, text: str, value: int, after: re.Match[str], name: str
     ) -> tuple[int, int] | None:
         sign = after["sign"]
-        opening = _OPENING.match(text, value)
+        opening = OPENING.match(text, value)
         if opening is not None:
-            found = opening.end(), _end_of_quoted(text, opening)
-            stop = _past_quote(text, opening)
+            found = opening.end(), end_of_quoted(text, opening)
+            stop = past_quote(text, opening)
             if text.startswith(opening["slashes"] + opening["quote"], stop):
-                stop = _end_of_operand(text, stop)  # 'it''s', the quote of SQL
+                stop = end_of_operand(text, stop)  # 'it''s', the quote of SQL
         elif "\n" in after["space"] or "\r" in after["space"]:
             return None
         else:
-            if text[value] in _CLOSING:
-                stop = _end_of_bracket(text, value)
+            if text[value] in CLOSING:
+                stop = end_of_bracket(text, value)
             else:
                 stop = self._end_of_value(text, value, sign or " ", name)
             if stop <= value:
                 return None
             found = value, stop
-        end = stop if sign in (None, ",") else _end_of_operations(text, stop)
-        if opening is not None and end == _past_quote(text, opening):
+        end = stop if sign in (None, ",") else end_of_operations(text, stop)
+        if opening is not None and end == past_quote(text, opening):
             return found  # the quotes stay
         return value, end
 
     def _end_of_value(self, text: str, start: int, sign: str, name: str) -> int:
         lowered = name.casefold()
         if any(word in lowered for word in _WHOLE_LINE):
-            return _end_of_bare(text, start, _END_OF_LINE)
-        keywords = _KEYWORDS.match(text, start)
+            return end_of_bare(text, start, END_OF_LINE)
+        keywords = KEYWORDS.match(text, start)
         if keywords is not None and not sign.startswith(":"):
-            return _end_of_operand(text, keywords.end())
+            return end_of_operand(text, keywords.end())
         scheme = _SCHEME.match(text, start)
-        return _end_of_bare(
+        return end_of_bare(
             text,
             scheme.end() if scheme else start,
-            _BARE_END_OF_PHRASE if sign.startswith(":") else _BARE_END,
+            _BARE_END_OF_PHRASE if sign.startswith(":") else BARE_END,
         )
 
 
@@ -255,7 +250,7 @@ def _block(text: str, name: int, start: int) -> tuple[int, int] | None:
         return None
     if head["end"] is None:
         # The lines are in a repr, where it is not known which are deeper: all of them may be.
-        return head.start("head"), _end_of_bare(text, head.end(), _END_OF_LINE)
+        return head.start("head"), end_of_bare(text, head.end(), END_OF_LINE)
     indent = _INDENT.match(text, text.rfind("\n", 0, name) + 1)
     depth = indent.end() - indent.start() if indent else 0
     first, position, end = -1, head.end(), -1
@@ -286,9 +281,9 @@ def _assigned_with_others(text: str, start: int, end: int) -> tuple[int, int] | 
         return None
     line = _END_OF_SOURCE.search(text, signed.end())
     stop = line.start() if line else len(text)
-    opened = _OPENED.search(text, signed.end(), stop)
+    opened = OPENED.search(text, signed.end(), stop)
     if opened is not None:
-        stop = max(stop, _end_of_bracket(text, opened.start()))
+        stop = max(stop, end_of_bracket(text, opened.start()))
     return (signed.end(), stop) if stop > signed.end() else None
 
 
@@ -307,106 +302,3 @@ def _end_of_plain(text: str, name: int, end: int) -> int:
             break
         end = more.end()
     return end
-
-
-def _end_of_operations(text: str, position: int) -> int:
-    """Return where an expression ends of which the first operand ends at ``position``."""
-    while (operator := _OPERATOR.match(text, position)) is not None:
-        end = _end_of_operand(text, operator.end())
-        if end <= operator.end():
-            break
-        position = end
-    return position
-
-
-def _end_of_operand(text: str, position: int) -> int:
-    before = _BEFORE_OPERAND.match(text, position)
-    start = before.end() if before else position
-    opening = _OPENING.match(text, start)
-    if opening is None:
-        end = _end_of_bare(text, start, _BARE_END)
-        return end if end > start else position
-    end = _past_quote(text, opening)
-    while end < len(text) and text.startswith(opening["slashes"] + opening["quote"], end):
-        again = _OPENING.match(text, end)
-        end = _past_quote(text, again) if again else len(text)
-    return end
-
-
-def _end_of_bare(text: str, start: int, pattern: re.Pattern[str]) -> int:
-    position = start
-    while True:
-        match = pattern.search(text, position)
-        if match is None:
-            return len(text)
-        stop = match.start()
-        opened = _OPENED.search(text, position, stop)
-        if opened is not None:
-            # A call or a container: SecretStr('abc'), Token(a, b).
-            position = _end_of_bracket(text, opened.start())
-            if position >= len(text):
-                return len(text)
-            continue
-        if text[stop] not in "\"'`" or stop == position:
-            return stop
-        first = stop
-        while first > position and text[first - 1] == "\\":
-            first -= 1
-        if pattern is _END_OF_LINE and not _AFTER_OPERATOR_OR_BLANK.search(
-            text[max(0, first - 3) : first]
-        ):
-            return stop  # the quotes around the line
-        if _AFTER_CLOSING.match(text, stop + 1) and not _AFTER_OPERATOR_OR_BLANK.search(
-            text[max(0, first - 3) : first]
-        ):
-            return first  # the quotes around the text
-        # A quote inside the value, as in <Secret'abc'> and in the annotated str = 'abc'.
-        quoted = _OPENING.match(text, first)
-        position = _past_quote(text, quoted) if quoted else stop + 1
-        if position >= len(text):
-            return len(text)
-
-
-def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
-    """Return where the closing quote (with its escapes) begins, or the end of the text.
-
-    A quote that was itself escaped by k backslashes is closed by one with k backslashes, and what
-    is quoted inside has more: n backslashes close when (n - k) is a multiple of 2 (k + 1).
-    """
-    quote, escapes = opening["quote"], len(opening["slashes"])
-    step = 2 * (escapes + 1)
-    position = opening.end()
-    while (position := text.find(quote, position)) >= 0:
-        slashes = 0
-        while position - slashes > opening.end() and text[position - slashes - 1] == "\\":
-            slashes += 1
-        if slashes >= escapes and (slashes - escapes) % step == 0:
-            return position - escapes
-        position += 1
-    return len(text)
-
-
-def _past_quote(text: str, opening: re.Match[str]) -> int:
-    closing = len(opening["slashes"]) + len(opening["quote"])
-    return min(len(text), _end_of_quoted(text, opening) + closing)
-
-
-def _end_of_bracket(text: str, start: int) -> int:
-    """Return the place after the bracket that closes the one at ``start``, or the end of the text."""
-    open_brackets: list[str] = []
-    position = start
-    while True:
-        match = _BRACKET.search(text, position)
-        if match is None:
-            return len(text)
-        sign, position = match[0], match.end()
-        if sign == "\\" or sign in "\"'":
-            quoted = _OPENING.match(text, match.start())
-            if quoted is not None:
-                position = _past_quote(text, quoted)
-        elif sign in _CLOSING:
-            open_brackets.append(_CLOSING[sign])
-        elif open_brackets and sign == open_brackets[-1]:
-            open_brackets.pop()
-            if not open_brackets:
-                return position
