@@ -1,7 +1,8 @@
 """Spans of one task and step differ in ids, numbers and times: the rest of their bytes is remembered.
 
 A template is made by ``build_span`` itself, see ``template_marks``, so that there is one definition
-of how a span looks. What is rare, such as chords, a task without a trail or ids that are no UUIDs, has no template.
+of how a span looks. What is rare, such as chords, a task without a trail or ids that are no UUIDs,
+has no template.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from celerytrail.exporter.shipper.template_marks import template_of
 from celerytrail.exporter.spool.record import Record
 
 _MAX_TEMPLATES = 2048
-_LONGEST_QUEUE = 256
+_LONGEST_QUEUE = 256  # it comes from a message: what is remembered must stay bounded
 _MESSAGES = frozenset(("sent", "received"))
 _STARTED = "started"
 _ENDS = frozenset(("succeeded", "failed", "retried", "ignored", "rejected"))
@@ -99,12 +100,15 @@ class SpanTemplates:
                 took = fields["runtime_ns"]
                 if type(took) is int and took >= 0:
                     runtime = integer(SPAN, "celery.runtime_us", took // 1000)
-        place = name, key, trail.queue, redelivered
+        queue = trail.queue
+        if len(queue) > _LONGEST_QUEUE:
+            return None
+        place = name, key, queue, redelivered
         template = self._templates.get(place)
         if template is None:
             if place in self._templates:
                 return None
-            template = template_of(record, identity, trail.queue)
+            template = template_of(record, identity, queue)
             if len(self._templates) >= _MAX_TEMPLATES:
                 self._templates.clear()
             self._templates[place] = template

@@ -14,7 +14,6 @@ from celerytrail.exporter.shipper.step_attributes import error_attributes
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.trail import Trail
 
-_LONGEST_QUEUE = 256
 _TRACE, _SPAN, _PARENT, _SEND = (
     b"\xffmark of a trace",
     b"\xffa  span",
@@ -60,8 +59,6 @@ def template_of(record: Record, identity: Identity, queue: str) -> bytes | None:
 
     Returns None where a mark is not found where it belongs, or is found elsewhere too.
     """
-    if len(queue) > _LONGEST_QUEUE:
-        return None
     fields = record.fields
     step = record.step.name
     marked = identity._replace(
