@@ -39,10 +39,19 @@ def in_context() -> bool:
     """Tell whether the user's own code uses OpenTelemetry, and something is current on this thread.
 
     This is asked for each publish, so it is what takes least: without a current span, or baggage,
-    the current context is an empty mapping.
+    the current context is an empty mapping. It is a context variable, which is asked itself where
+    it is found: that halves the price.
     """
-    api = sys.modules.get("opentelemetry.context")
+    api: Any = sys.modules.get("opentelemetry.context")
+    if api is None:
+        return False
     try:
-        return api is not None and bool(api.get_current())
+        return bool(api._RUNTIME_CONTEXT._current_context.get())
+    except AttributeError:  # somebody's own kind of context
+        pass
     except Exception:  # noqa: BLE001 (nor must a broken context)
+        return False
+    try:
+        return bool(api.get_current())
+    except Exception:  # noqa: BLE001
         return False

@@ -81,7 +81,8 @@ class EncoderWatch:
         entries, limit = self._pending.entries, self._max_body
 
         def encode(data: Any, *args: Any, **kwargs: Any) -> Any:
-            encoded = encoder(data, *args, **kwargs)
+            # kombu passes the data alone; to hand on nothing else takes as long as all the rest.
+            encoded = encoder(data, *args, **kwargs) if args or kwargs else encoder(data)
             entry = entries.get(id(data))
             if entry is not None and entry[BODY] is data:
                 entry[CONTENT_TYPE] = content_type

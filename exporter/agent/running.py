@@ -36,8 +36,13 @@ def current_request() -> Any:
 
 def request_of(task: Any) -> Any:
     """Return the request that a task runs for on this thread, or None."""
-    requests = _stack_of(task.request_stack)
-    return requests[-1] if requests else None
+    requests = task.request_stack
+    try:  # as in _stack_of: one call less for each run
+        local = requests._local
+        return local.__storage__[local.__ident_func__()]["stack"][-1]
+    except (AttributeError, LookupError, TypeError):
+        found = _stack_of(requests)
+    return found[-1] if found else None
 
 
 def _stack_of(local_stack: Any) -> Any:

@@ -21,6 +21,7 @@ _get_headers = itemgetter(*HEADERS)
 _get_without_reprs = itemgetter(*HEADERS[:ENDED_WITH_REPRS])
 _get_of_52 = itemgetter(*_OF_52)
 _get_of_request_52 = itemgetter(*_OF_REQUEST[:-1])
+_get_delivery = itemgetter(*_DELIVERY)
 _NO_DELIVERY = (None, None, None)
 
 
@@ -29,8 +30,9 @@ def _values_of_52(known: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*_get_of_request_52(known), None)
 
 
+_HAS_ALL = hasattr(Context, "replaced_task_nesting")
 _get_request: Callable[[Any], tuple[Any, ...]] = (
-    itemgetter(*_OF_REQUEST) if hasattr(Context, "replaced_task_nesting") else _values_of_52
+    itemgetter(*_OF_REQUEST) if _HAS_ALL else _values_of_52
 )
 
 
@@ -55,21 +57,22 @@ def header_values_without_reprs(headers: Mapping[str, Any]) -> tuple[Any, ...]:
     return values
 
 
+get_without_reprs: Callable[[Mapping[str, Any]], tuple[Any, ...]] = (
+    _get_without_reprs if _HAS_ALL else header_values_without_reprs
+)
+"""The same for a message of this Celery, in a call less; of another one's it raises KeyError."""
+
+
 def request_values(request: Any) -> tuple[Any, ...]:
     """Return the values of ``record.REQUEST`` of a task's request (a ``Context``)."""
     known = request.__dict__
     try:
-        delivery = known["delivery_info"]
         # A request of a message has all of these, and then it is not eager.
-        return (
-            *_get_request(known),
-            delivery["routing_key"],
-            delivery["redelivered"],
-            delivery["priority"],
-        )
+        values: tuple[Any, ...] = _get_request(known) + _get_delivery(known["delivery_info"])
     except (KeyError, TypeError):  # an eager request, or a message of an older Celery
         values = tuple(getattr(request, name, None) for name in _OF_REQUEST)
-        return (*values, *_delivery_values(request.delivery_info), known.get("is_eager"))
+        values = (*values, *_delivery_values(request.delivery_info), known.get("is_eager"))
+    return values
 
 
 def request_values_of_message(headers: Mapping[str, Any], delivery: Any) -> tuple[Any, ...]:

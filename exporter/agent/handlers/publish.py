@@ -26,7 +26,11 @@ from celerytrail.exporter.agent.pending import (
 from celerytrail.exporter.agent.recorder import Recorder
 from celerytrail.exporter.agent.role import CHILD
 from celerytrail.exporter.agent.running import ALL_STACKS, current_request
-from celerytrail.exporter.agent.values import header_values, header_values_without_reprs
+from celerytrail.exporter.agent.values import (
+    get_without_reprs,
+    header_values,
+    header_values_without_reprs,
+)
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.spool.traceparent import TRACEPARENT
 from celerytrail.exporter.spool.trail import TRAIL_HEADER, TRAIL_PREFIX, escaped
@@ -104,12 +108,11 @@ class PublishHandlers:
                 facts, minted = self._minted(now, body, headers, queue)
                 trail, linked_run_id, chord_body_id, chord_headers, chain_length = minted
             headers[TRAIL_HEADER] = trail
-            of_property = properties.get
             self._entries[id(body)] = (
                 # The fields of ``sent``, in their order, and what pending.py adds to them.
                 [
-                    trail, None, now, exchange, routing_key, of_property("priority"),
-                    of_property("reply_to"), None, None, None, chord_body_id, linked_run_id, None,
+                    trail, None, now, exchange, routing_key, properties.get("priority"),
+                    properties.get("reply_to"), None, None, None, chord_body_id, linked_run_id, None,
                     rules and rules[1], chord_headers, chain_length, body, facts, None, 0,
                 ]
             )  # fmt: skip
@@ -136,7 +139,10 @@ class PublishHandlers:
             now, facts = time_ns(), entry[FACTS]
             if entry[CONTENT_TYPE] == _JSON:
                 # The shipper shows the arguments out of the body.
-                entry[HEADERS] = header_values_without_reprs(facts)
+                try:
+                    entry[HEADERS] = get_without_reprs(facts)
+                except KeyError:
+                    entry[HEADERS] = header_values_without_reprs(facts)
             else:
                 entry[HEADERS] = header_values(facts)
             if entry[TASK_RULES] is None:

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.context.context import _RuntimeContext
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from celerytrail.exporter.agent.caller_trace import caller_trace
+from celerytrail.exporter.agent.caller_trace import caller_trace, in_context
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -84,3 +86,41 @@ def test_a_broken_tracer_costs_no_record() -> None:
 
     with trace.use_span(Broken(trace.INVALID_SPAN_CONTEXT), record_exception=False):
         assert caller_trace({}) is None
+
+
+class OwnContext(_RuntimeContext):
+    """A runtime context that somebody else wrote: it keeps the current context where it likes."""
+
+    def __init__(self) -> None:
+        self.current = Context()
+
+    def attach(self, context: Context) -> Any:
+        self.current = context
+
+    def get_current(self) -> Context:
+        return self.current
+
+    def detach(self, token: Any) -> None:
+        self.current = Context()
+
+
+class BrokenContext(OwnContext):
+    """One that does not work."""
+
+    def get_current(self) -> Context:
+        raise RuntimeError
+
+
+def test_whatever_keeps_the_current_context_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not in_context()
+    token = otel_context.attach(otel_context.set_value("key", "value"))
+    assert in_context()
+    otel_context.detach(token)
+    assert not in_context()
+    own = OwnContext()
+    monkeypatch.setattr(otel_context, "_RUNTIME_CONTEXT", own)
+    assert not in_context()
+    own.attach(Context({"key": "value"}))
+    assert in_context()
+    monkeypatch.setattr(otel_context, "_RUNTIME_CONTEXT", BrokenContext())
+    assert not in_context()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from celery import Celery, chain, chord, group
+from celery import Celery, chain, chord, group, signals
 from kombu.exceptions import EncodeError, OperationalError
 from kombu.serialization import dumps, register, registry, unregister
 from opentelemetry import trace
@@ -64,6 +64,38 @@ def test_the_body_is_the_bytes_that_went_to_the_broker(recorded: Recorded, app: 
         body = message.body
     (sent,) = recorded.of("sent")
     assert sent.fields["body"] == (body if isinstance(body, bytes) else body.encode())
+
+
+def test_a_header_that_somebody_took_away_costs_the_others_nothing(
+    recorded: Recorded, app: Celery
+) -> None:
+    def take_away(headers: Any = None, **_: Any) -> None:
+        del headers["lang"]
+
+    signals.before_task_publish.connect(take_away, weak=False, dispatch_uid="take_away")
+    try:
+        result = app.tasks["add"].delay(1, 2)
+    finally:
+        signals.before_task_publish.disconnect(dispatch_uid="take_away")
+    (sent,) = recorded.of("sent")
+    headers = headers_of(sent)
+    assert headers["id"] == result.id
+    assert headers["lang"] is None
+    assert headers["origin"]
+
+
+def test_an_encoder_gets_what_else_its_caller_passes(recorded: Recorded) -> None:
+    def encode(data: Any, *more: Any, **named: Any) -> str:
+        return json.dumps([data, more, named])
+
+    register("with_more", encode, json.loads, "application/x-more", "utf-8")
+    try:
+        watched = registry._encoders["with_more"].encoder
+        assert json.loads(watched(1)) == [1, [], {}]
+        assert json.loads(watched(1, 2)) == [1, [2], {}]
+        assert json.loads(watched(1, more=3)) == [1, [], {"more": 3}]
+    finally:
+        unregister("with_more")
 
 
 def test_nothing_is_encoded_twice(recorded: Recorded, app: Celery) -> None:
