@@ -4,8 +4,10 @@
 one event of ours) of small and large payloads and for a run (task_prerun and task_postrun, two
 events), the CPU time of the calling thread with no receivers, empty receivers, the agent, and
 opentelemetry-instrumentation-celery (batch processor, exporter that drops); and that of writing as
-many bytes as the agent writes, in one ``os.write``. The variants take turns in one run, so a noisy
-machine hits all of them alike; the ratios are what to compare.
+many bytes as the agent writes, in one ``os.write``. The variants take turns in one run, in another
+order each round, so a noisy machine hits all of them alike; the ratios are what to compare.
+``--against DIR`` puts the agent of the package ``celerytrail`` in DIR beside ours, in place of the
+instrumentation. Four units say how fast the machine was meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import importlib
 import json
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -31,9 +34,13 @@ from kombu.serialization import dumps
 from celerytrail.exporter.agent.config import AgentConfig
 from celerytrail.exporter.agent.install import install, uninstrument
 from celerytrail.exporter.spool.segment import Frame, scan
+from celerytrail.exporter.spool.trail import TRAIL_HEADER
+from tests.bench.machine_units import machine_units
+from tests.bench.other_checkout import other_agent
 
 HOT = ("before_task_publish", "after_task_publish", "task_prerun", "task_postrun")
 EVENTS = {"publish": 1, "run": 2}
+UNITS = "units"
 BATCH = 100
 TWO = {"order": {"id": 17, "lines": [1, 2, 3]}, "customer": "someone"}
 PAYLOADS: dict[str, dict[str, Any]] = {
@@ -45,6 +52,9 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     },
 }
 FLOOR, OURS, WRITING = "empty receivers", "celerytrail", "writing as many bytes"
+OTHER, CONTRIB = "celerytrail of another checkout", "opentelemetry-instrumentation-celery"
+# Of a message that was published with the agent, as a worker's nearly always was.
+TRAIL = f"1;{'1f' * 16}{'2e' * 8};1790000000000000000;;;;;;celery"
 
 
 def _add(x: int, y: int) -> int:
@@ -71,17 +81,23 @@ def empty_receivers() -> Iterator[None]:
         getattr(signals, name).disconnect(dispatch_uid="floor")
 
 
-@contextmanager
-def our_agent() -> Iterator[None]:
+def agent(
+    make_config: Any = AgentConfig, put: Any = install, take_away: Any = uninstrument
+) -> Callable[[], Any]:
     """The agent, writing into a real spool; the shipper is off."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = AgentConfig.from_env(
-            {"CELERYTRAIL_SHIPPER": "off", "CELERYTRAIL_SPOOL_MAX_BYTES": str(1 << 32)},
-            spool_dir=Path(folder) / "spool",
-        )
-        install(config)
-        yield
-        uninstrument()
+
+    @contextmanager
+    def installed() -> Iterator[None]:
+        with tempfile.TemporaryDirectory() as folder:
+            config = make_config.from_env(
+                {"CELERYTRAIL_SHIPPER": "off", "CELERYTRAIL_SPOOL_MAX_BYTES": str(1 << 32)},
+                spool_dir=Path(folder) / "spool",
+            )
+            put(config)
+            yield
+            take_away()
+
+    return installed
 
 
 @contextmanager
@@ -144,7 +160,7 @@ class Workload:
         """Run without a pool: the two signals, with the request where the tracer puts it."""
         task, task_id = self.task, message.headers["id"]
         request = Context(
-            message.headers,
+            {**message.headers, TRAIL_HEADER: TRAIL},
             args=(1, 2),
             called_directly=False,
             delivery_info={
@@ -175,19 +191,30 @@ class Workload:
 VARIANTS: dict[str, Callable[[], Any]] = {
     "no receivers": no_receivers,
     FLOOR: empty_receivers,
-    OURS: our_agent,
-    "opentelemetry-instrumentation-celery": contrib,
+    OURS: agent(),
+    CONTRIB: contrib,
 }
 
 Costs = dict[str, float]
 
 
-def measure(rounds: int = 30) -> dict[str, Costs]:
-    """Return microseconds of thread CPU by what is done (a publish of each payload, a run) and variant."""
+def measure(rounds: int = 30, against: Path | None = None) -> dict[str, Costs]:
+    """Return microseconds of thread CPU by what is done (a publish of each payload, a run) and variant.
+
+    ``against`` is a directory with another checkout's package. The units of the machine are there too.
+    """
     workload = Workload()
     samples: dict[str, dict[str, list[float]]] = {}
+    variants = dict(VARIANTS)
+    importlib.import_module("opentelemetry.context")  # for all alike: it is looked at where it is
+    if against is not None:
+        del variants[CONTRIB]
+        there = other_agent(against)
+        variants[OTHER] = agent(there.AgentConfig, there.install, there.uninstrument)
     for number in range(rounds + 1):
-        for variant, installed in VARIANTS.items():
+        for unit, spent in machine_units().items():
+            samples.setdefault(UNITS, {}).setdefault(unit, []).append(spent)
+        for variant, installed in random.sample(list(variants.items()), len(variants)):
             with installed():
                 for name, action, kwargs in _actions(workload):
                     workload.kwargs = kwargs
@@ -247,6 +274,11 @@ def report(results: dict[str, Costs]) -> str:
     """Return the table: cost, cost of an event over an empty receiver, ratio to it."""
     lines = [f"{'microseconds':<64}{'cost':>8}{'over':>8}{'ratio':>8}"]
     for name, costs in results.items():
+        if name == UNITS:
+            lines += [
+                f"{name + ': ' + unit:<64}{'':>8}{spent:>8.2f}" for unit, spent in costs.items()
+            ]
+            continue
         events = EVENTS[name.partition(",")[0]]
         floor = costs[FLOOR]
         for variant, cost in costs.items():
@@ -264,8 +296,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="CPU cost of the agent, beside others")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--against", type=Path, metavar="DIR", help="the package celerytrail in DIR"
+    )
     arguments = parser.parse_args()
-    results = measure(arguments.rounds)
+    results = measure(arguments.rounds, arguments.against)
     print(json.dumps(results) if arguments.json else report(results))
 
 
