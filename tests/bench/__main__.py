@@ -10,8 +10,10 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from tests.bench import (
@@ -20,6 +22,7 @@ from tests.bench import (
     dashboard_queries,
     end_to_end,
     ledger_queries,
+    ledger_upkeep,
     several_chains,
     shipper_cost,
     shipper_memory,
@@ -39,6 +42,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30, help="rounds of each benchmark")
     parser.add_argument(
         "--quick", action="store_true", help="few rounds of everything, small spools"
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="a directory for the ledger of five million events, asked again later",
     )
     given = parser.parse_args()
     rounds = min(given.rounds, 4) if given.quick else given.rounds
@@ -64,7 +72,13 @@ def main() -> None:
     verified = [verification_speed.measure(which, 3, blocks) for which in servers()]
     print("bench: queries of five million events", file=sys.stderr)
     tasks = 10_000 if given.quick else ledger_queries.TASKS
-    queries = ledger_queries.measure(servers()[0], tasks, 5 if given.quick else 30)
+    with tempfile.TemporaryDirectory(prefix="celerytrail-bench-") as directory:
+        keep = given.keep or Path(directory)
+        queries = ledger_queries.measure(servers()[0], tasks, 5 if given.quick else 30, keep)
+        print("bench: a day dropped, ten thousand tasks erased", file=sys.stderr)
+        upkeep = ledger_upkeep.measure(
+            servers()[0], tasks, 1 if given.quick else 3, keep, 500 if given.quick else 10_000
+        )
     print("bench: the queries of the dashboards", file=sys.stderr)
     dashboards = dashboard_queries.measure(5_000) if given.quick else dashboard_queries.measure()
     results: dict[str, Any] = {
@@ -80,6 +94,7 @@ def main() -> None:
         "several_chains": asdict(chains),
         "verification": verified,
         "ledger_queries": queries,
+        "ledger_upkeep": upkeep,
         "dashboards": dashboards,
     }
     if given.json:
@@ -105,6 +120,8 @@ def main() -> None:
     print(verification_speed.report(verified))
     print()
     print(ledger_queries.report(queries))
+    print()
+    print(ledger_upkeep.report(upkeep))
     print()
     print(dashboard_queries.report(dashboards))
 

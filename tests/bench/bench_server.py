@@ -27,14 +27,23 @@ UNCHAINED = """
 @contextmanager
 def bench_server(which: str, shared_buffers: str = "512MB") -> Iterator[EmbeddedPostgres]:
     """Run a server of that kind with durable commits, and take everything away afterwards."""
-    with tempfile.TemporaryDirectory(prefix="celerytrail-bench-") as directory:
-        # The server's unprivileged user has to pass through it.
-        Path(directory).chmod(0o711)
-        settings = {"shared_buffers": shared_buffers, "max_wal_size": "4GB"}
-        with EmbeddedPostgres(
-            Path(directory) / "postgres", bin_dir=which, settings=settings
-        ) as server:
-            yield server
+    with (
+        tempfile.TemporaryDirectory(prefix="celerytrail-bench-") as directory,
+        server_in(Path(directory), which, shared_buffers) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def server_in(
+    directory: Path, which: str, shared_buffers: str = "512MB"
+) -> Iterator[EmbeddedPostgres]:
+    """Run such a server on the data of a directory that is there, and leave the data there."""
+    # The server's unprivileged user has to pass through it.
+    directory.chmod(0o711)
+    settings = {"shared_buffers": shared_buffers, "max_wal_size": "4GB"}
+    with EmbeddedPostgres(directory / "postgres", bin_dir=which, settings=settings) as server:
+        yield server
 
 
 def new_ledger(

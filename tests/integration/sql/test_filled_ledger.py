@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_tasks(migrated: MigratedDatabase, filled: 
 
 def test_every_question_is_asked(migrated: MigratedDatabase, filled: Filled) -> None:
     figures = ask(migrated.dsn("grafana"), filled, 1)
-    assert len(figures) == 2 * sum(len(one.ranges) for one in ASKED)
+    assert len(figures) == 3 * sum(len(one.ranges) for one in ASKED)
     assert [figure.what for figure in figures if figure.value <= 0] == []
 
 
