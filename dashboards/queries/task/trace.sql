@@ -12,10 +12,8 @@ WITH task AS MATERIALIZED (
     LIMIT 1
 ), bars AS MATERIALIZED (
     SELECT s.*
-    FROM celerytrail_views.workflow_spans s
-    -- The views of workflows are reached by the id of the workflow.
-    WHERE s.workflow_id = ANY (ARRAY(SELECT k.workflow_id FROM task k))
-      AND s.task_id = ${task_id:sqlstring}
+    FROM celerytrail_views.task_spans s
+    WHERE s.task_id = ${task_id:sqlstring}
       AND (s.namespace, s.service, s.environment) = (SELECT k.namespace, k.service, k.environment FROM task k)
     ORDER BY s."startTime", s."spanID"
     LIMIT 1000
@@ -58,7 +56,7 @@ FROM (
     SELECT
         s."traceID",
         s."spanID",
-        CASE WHEN EXISTS (SELECT FROM bars p WHERE p."spanID" = s."parentSpanID") THEN s."parentSpanID" ELSE 'task' END,
+        CASE WHEN s."parentSpanID" IN (SELECT p."spanID" FROM bars p) THEN s."parentSpanID" ELSE 'task' END,
         s."operationName",
         s."serviceName",
         s."startTime",

@@ -1,4 +1,9 @@
 -- The groups and chords of the workflow, the outermost first. What a button needs is in every row.
+WITH members AS MATERIALIZED (
+    SELECT m.namespace, m.service, m.environment, m.task_id, m.state
+    FROM celerytrail_views.workflow_members m
+    WHERE m.workflow_id = ${workflow_id:sqlstring}
+)
 SELECT
     g.kind,
     g.group_id,
@@ -18,8 +23,8 @@ SELECT
     g.environment,
     '' AS actions
 FROM celerytrail_views.groups g
-LEFT JOIN celerytrail_views.workflow_members b
-    ON b.workflow_id = ${workflow_id:sqlstring} AND b.task_id = g.chord_body_id
+LEFT JOIN members b
+    ON b.task_id = g.chord_body_id
    AND b.namespace = g.namespace AND b.service = g.service AND b.environment = g.environment
 WHERE (g.group_id = ${workflow_id:sqlstring} OR g.root_group_id = ${workflow_id:sqlstring})
   AND

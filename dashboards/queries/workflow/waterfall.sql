@@ -4,7 +4,10 @@ WITH bars AS MATERIALIZED (
     FROM celerytrail_views.workflow_spans s
     WHERE s.workflow_id = ${workflow_id:sqlstring}
       AND (
-          SELECT count(*) FROM celerytrail_views.workflow_members m WHERE m.workflow_id = ${workflow_id:sqlstring}
+          SELECT count(*)
+          FROM celerytrail_views.tasks t
+          WHERE coalesce(t.root_group_id, t.root_id, t.task_id) = ${workflow_id:sqlstring}
+            AND t.task_name IS DISTINCT FROM 'celery.chord_unlock'
       ) <= 2000
       AND
       -- include: deployment_filter as s
@@ -23,7 +26,7 @@ SELECT
     b."spanID",
     CASE
         WHEN b."spanID" = r."spanID" THEN NULL
-        WHEN EXISTS (SELECT FROM bars p WHERE p."spanID" = b."parentSpanID") THEN b."parentSpanID"
+        WHEN b."parentSpanID" IN (SELECT p."spanID" FROM bars p) THEN b."parentSpanID"
         ELSE r."spanID"
     END AS "parentSpanID",
     b."operationName",

@@ -163,6 +163,46 @@ def test_one_task_or_workflow_is_reached_by_its_id(
     assert removed(shown) <= 50
 
 
+READ = """
+SELECT
+    (SELECT coalesce(sum(s.seq_tup_read), 0) FROM pg_stat_xact_all_tables s WHERE s.schemaname = 'celerytrail'),
+    ARRAY(
+        SELECT c.relname::text FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+        WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND c.relname ~ '^spans_'
+    )
+"""
+"""What a transaction read one after the other, and which partitions of spans it planned for: a planner locks them."""
+
+
+@pytest.mark.parametrize(
+    ("uid", "title"),
+    [
+        ("celerytrail-task", "Waterfall"),
+        ("celerytrail-workflow", "Members"),
+        ("celerytrail-workflow", "What it is"),
+        ("celerytrail-workflow", "Waterfall"),
+    ],
+)
+def test_a_task_or_workflow_is_planned_for_its_own_days(
+    filled: MigratedDatabase, uid: str, title: str
+) -> None:
+    filled.run("SELECT celerytrail.ensure_partitions(current_date - 30, current_date + 3)")
+    # What a function asks is in no plan of the panel, so the transaction tells.
+    query = asked(uid, title, 24, task_id="task-77", workflow_id="task-77")
+    with filled.connect("grafana") as grafana:
+        grafana.autocommit = False
+        grafana.execute(query.encode())
+        row = grafana.execute(READ.encode()).fetchone()
+    assert row is not None
+    one_after_the_other, partitions = row
+    # The horizon, and the names of steps.
+    assert one_after_the_other < 100
+    # Its day with those beside it, and the two of impossible clocks.
+    assert len(partitions) <= 5
+    if title != "What it is":
+        assert partitions
+
+
 @pytest.mark.parametrize("variable", ["service", "queue", "worker", "task"])
 def test_the_newest_of_a_rare_one_are_found_without_reading_the_others(
     filled: MigratedDatabase, variable: str
