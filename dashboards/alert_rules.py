@@ -117,7 +117,7 @@ ALERT_RULES: tuple[AlertRule, ...] = (
         uid="celerytrail-read-model-differs",
         title="Read model differs",
         query="read_model_differs",
-        panel=("audit", "Chains"),
+        panel=("audit", "Self-checks and rebuilds"),
         dashboard="/d/celerytrail-audit?from=now-24h&to=now",
         waits="0s",
         severity="critical",
@@ -125,6 +125,20 @@ ALERT_RULES: tuple[AlertRule, ...] = (
         description=(
             "What the dashboards show of some tasks does not follow from the ledger: somebody wrote to the tables they "
             "read, or there is a mistake in the software. The ledger itself is a different question: see the verifier."
+        ),
+    ),
+    AlertRule(
+        uid="celerytrail-runs-stuck",
+        title="Runs are stuck",
+        query="runs_stuck",
+        panel=("overview", "Stuck runs"),
+        dashboard="/d/celerytrail-overview?var-task={{ $labels.task }}&from=now-24h&to=now",
+        waits="1m",
+        severity="warning",
+        summary="{{ $values.A }} runs of {{ $labels.task }} take far longer than usual",
+        description=(
+            "Runs of {{ $labels.task }} in {{ $labels.namespace }}/{{ $labels.service }}/{{ $labels.environment }} are open for "
+            "more than three times what 99 of 100 of them took, and a minute at least. They may hang, or be lost."
         ),
     ),
 )

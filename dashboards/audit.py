@@ -13,8 +13,12 @@ from celerytrail.dashboards.dashboard import dashboard
 from celerytrail.dashboards.links import to_task
 from celerytrail.dashboards.panels import plain, stat, steps, table, time_series
 from celerytrail.dashboards.postgres_query import QueryFile
+from celerytrail.dashboards.read_model import read_model_checked, read_model_checks
 from celerytrail.dashboards.state_colours import BAD, GOOD, NEUTRAL, WARNING
 from celerytrail.dashboards.uids import AUDIT
+
+_SPAN = 3
+"""What most numbers of the first row take."""
 
 _STATUS_COLOURS = {
     "ok": GOOD,
@@ -63,6 +67,7 @@ def audit() -> Dashboard:
         chain_verified(),
         unverified(),
         checkpoint_signed(),
+        read_model_checked(_SPAN),
         stream_counts(),
         action_counts(),
         action_list(),
@@ -70,6 +75,7 @@ def audit() -> Dashboard:
         verifications(),
         streams(),
         agents(),
+        read_model_checks(),
         erasures(),
         actions_over_time(),
     ):
@@ -91,7 +97,7 @@ def chain_verified() -> stat_panel.Panel:
         decimals=0,
         no_value="Never verified",
         thresholds=steps(BAD, (0, GOOD), (900, WARNING), (3600, BAD)),
-        span=4,
+        span=_SPAN,
         mappings=[ValueMap({"-1": ValueMappingResult(text="BROKEN", color=BAD, index=0)})],
     )
 
@@ -105,7 +111,7 @@ def unverified() -> stat_panel.Panel:
         unit="locale",
         no_value="No chain",
         thresholds=steps(GOOD, (10_000, WARNING), (100_000, BAD)),
-        span=4,
+        span=_SPAN,
     )
 
 
@@ -122,7 +128,7 @@ def checkpoint_signed() -> stat_panel.Panel:
         decimals=0,
         no_value="Never signed",
         thresholds=steps(BAD, (0, GOOD), (120, WARNING), (600, BAD)),
-        span=4,
+        span=_SPAN,
         mappings=[ValueMap({"-1": ValueMappingResult(text="REFUSED", color=BAD, index=0)})],
     )
 
@@ -139,7 +145,7 @@ def stream_counts() -> stat_panel.Panel:
         unit="locale",
         no_value="0",
         thresholds=plain(),
-        span=8,
+        span=9,
         columns=[
             Column("live", "live", 0, unit="locale", steps=steps(GOOD)),
             Column("ended", "ended", 0, unit="locale", steps=steps(NEUTRAL)),
@@ -161,7 +167,7 @@ def action_counts() -> stat_panel.Panel:
         unit="locale",
         no_value="0",
         thresholds=plain(),
-        span=4,
+        span=_SPAN,
         columns=[
             Column("begun", "begun", 0, unit="locale", steps=plain()),
             Column("refused", "refused", 0, unit="locale", steps=steps(GOOD, (1, WARNING))),

@@ -22,6 +22,7 @@ from celerytrail.dashboards.links import (
 from celerytrail.dashboards.panels import plain, stat, steps, table, time_series
 from celerytrail.dashboards.postgres_query import QueryFile
 from celerytrail.dashboards.state_colours import BAD, CALM, GOOD, STATE_COLOURS, WARNING
+from celerytrail.dashboards.stuck_runs import stuck_runs
 from celerytrail.dashboards.uids import AUDIT, OVERVIEW, WORKFLOW
 
 _SPAN = 3
@@ -50,6 +51,7 @@ def overview() -> Dashboard:
         slowest_tasks(),
         queues(),
         latest_failures(),
+        stuck_runs(),
     ):
         made.with_panel(panel)
     return made

@@ -9,7 +9,9 @@ thousand rows, so that readers never see an empty table, and writers wait for mo
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,7 +88,7 @@ def rebuild_read_model(
 
     The connection must be in autocommit mode, of a role that may become celerytrail_owner. Sinks go
     on writing. When it is killed, the next one goes on where it was. ``at_most`` bounds the
-    differences that are returned. Rows that reach back before what retention dropped are
+    differences that are returned. What was found is kept in ``celerytrail.rebuilds``. Rows that reach back before what retention dropped are
     neither compared nor changed, except streams, to which what is left is added.
 
     Raises ValueError for a connection in another mode, RebuildFailed when another rebuild runs or a lock cannot be had, psycopg.Error.
@@ -120,6 +122,7 @@ def rebuild_read_model(
 def _rebuild(
     connection: Connection, repair: bool, at_most: int, rows_at_once: int, progress: Progress
 ) -> Rebuilt:
+    began = time.monotonic()
     tables = [str(name) for (name,) in connection.execute(queries("rebuild")["tables"]).fetchall()]
     read = _Read(statements=_shadow_statements(tables))
     made_by = hashlib.sha256(b"\0".join(read.statements)).hexdigest()
@@ -144,9 +147,21 @@ def _rebuild(
             progress("tables compared", number, len(tables))
     if repair:
         _repair(connection, read, differing, rows_at_once, progress)
+    rebuilt = Rebuilt(read.spans, read.actions, differing, tuple(differences), resumed)
     with connection.transaction():
         connection.execute(queries("rebuild")["end"])
-    return Rebuilt(read.spans, read.actions, differing, tuple(differences), resumed)
+        connection.execute(
+            queries("rebuild")["record"],
+            {
+                "repaired": repair,
+                "spans": rebuilt.spans,
+                "actions": rebuilt.actions,
+                "different": rebuilt.rows,
+                "differing": json.dumps({name: rows for name, rows in differing.items() if rows}),
+                "seconds": time.monotonic() - began,
+            },
+        )
+    return rebuilt
 
 
 def _shadow_statements(tables: list[str]) -> list[bytes]:

@@ -59,6 +59,16 @@ SELECT celerytrail.repair_from_rebuild(%(table)s, %(after_place)s::int8, %(up_to
 -- name: end
 SELECT celerytrail.end_rebuild();
 
+-- name: record
+-- Those of more than a year ago go.
+WITH old AS (
+    DELETE FROM celerytrail.rebuilds r WHERE r.ended_at < clock_timestamp() - interval '366 days'
+)
+INSERT INTO celerytrail.rebuilds (repaired, spans, actions, different, differing, seconds)
+VALUES (
+    %(repaired)s, %(spans)s::int8, %(actions)s::int8, %(different)s::int8, %(differing)s::jsonb, %(seconds)s::float8
+);
+
 -- name: step_back
 RESET ROLE;
 RESET statement_timeout;

@@ -31,6 +31,7 @@ NEVER_RAN = "celerytrail-body-never-ran"
 MISSING = "celerytrail-events-missing"
 CHAIN = "celerytrail-chain-not-verified"
 CHECKPOINTS = "celerytrail-checkpoints-silent"
+STUCK = "celerytrail-runs-stuck"
 
 
 def firing(uid: str, shapes: Shapes) -> dict[str, Alert]:
@@ -354,7 +355,7 @@ def test_a_checkpointer_that_is_silent_or_refuses_is_an_alert(migrated: Migrated
 
 
 def test_an_empty_ledger_is_quiet(migrated: MigratedDatabase) -> None:
-    for uid in (FAILED, NEVER_RAN, MISSING, CHAIN, CHECKPOINTS):
+    for uid in (FAILED, NEVER_RAN, MISSING, CHAIN, CHECKPOINTS, STUCK):
         assert evaluate(provisioned_rule(uid), DataSource(migrated.dsn("grafana"))) == []
 
 

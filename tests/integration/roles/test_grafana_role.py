@@ -49,6 +49,7 @@ VIEWS = (
     "payloads",
     "queue_names",
     "read_model_checks",
+    "rebuilds",
     "runs",
     "searchable",
     "spans",

@@ -52,6 +52,7 @@ def test_the_rules_are_there_once_each() -> None:
         "Chain broken or unverified",
         "Checkpoints are silent",
         "Read model differs",
+        "Runs are stuck",
     ]
     assert len({rule["uid"] for rule in rules()}) == len(rules())
 

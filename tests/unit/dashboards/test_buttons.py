@@ -38,7 +38,7 @@ def test_the_buttons_that_the_dashboards_promise_are_there() -> None:
         name: {action["title"] for _, action in actions_of(dashboard)}
         for name, dashboard in DASHBOARDS.items()
     }
-    assert found["overview"] == {"Purge"}
+    assert found["overview"] == {"Purge", "Terminate"}
     assert found["tasks"] == {"Retry", "Cancel", "Terminate"}
     assert found["task"] == {"Retry", "Cancel", "Terminate", "Retry whole chord"}
 
