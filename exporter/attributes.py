@@ -135,6 +135,9 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     ),
     Attribute("celery.chain.length", None, "int8", "links of the chain that begins with it"),
     Attribute(
+        "celery.chain.left", None, "int8", "links of its chain from it on; not on the first link"
+    ),
+    Attribute(
         "celery.internal", None, "bool", "true for celery.chord_unlock: Celery's own polling"
     ),
     Attribute("celery.group.kind", None, "text", "group or chord; on group spans"),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import time_ns
 from typing import Any, NamedTuple
 
 from celerytrail.exporter.agent.above import Above, above_of
 from celerytrail.exporter.agent.caller_trace import caller_trace
-from celerytrail.exporter.agent.canvas import CHORD, Group, groups_around, groups_waited_for
+from celerytrail.exporter.agent.canvas import (
+    CHORD,
+    MAX_NESTING,
+    Group,
+    groups_around,
+    groups_waited_for,
+    is_published_first,
+)
 from celerytrail.exporter.agent.chord_runs import CHORD_UNLOCK, ChordRun, ChordWatch
 from celerytrail.exporter.agent.group_spans import GroupSpan, GroupSpans
 from celerytrail.exporter.agent.ids import Ids
@@ -34,7 +41,8 @@ class Minted(NamedTuple):
     """What goes into the record of a send: the trail, and what else the canvas says.
 
     ``linked_run_id`` is the run that this send follows. ``chord_headers`` is there for the body of
-    a chord: the chord's span id, and how many headers have a span id derived from it.
+    a chord: the chord's span id, and how many headers have a span id derived from it. ``chain_length`` is
+    there for the first link of a chain; of a later one it is below zero, and how many there are from it on.
     """
 
     trail: str
@@ -219,10 +227,22 @@ def _worth_saying(groups: tuple[Enclosing, ...], group_id: str, root: str) -> tu
 
 
 def _chain_length(embedded: Any, request: Any) -> int | None:
+    """Return how many links a chain has whose first link this is; for a later link, below zero, how many from it on."""
     chain = embedded.get("chain") if isinstance(embedded, dict) else None
-    if not chain or not isinstance(chain, (list, tuple)):
+    if not isinstance(chain, (list, tuple)):
         return None
-    # A task whose own chain goes on publishes its next link.
-    if request is not None and request.__dict__.get("chain"):
+    own = request.__dict__.get("chain") if request is not None else None
+    # Up to Celery 5.5 the next link is taken off the task's own chain before it is sent. A retry has all of it.
+    if isinstance(own, (list, tuple)) and chain in (own, own[:-1]):
+        return -len(chain) - 1
+    # What takes the place of a task goes on with its chain, and begins none.
+    if not chain or own or _has(chain, request):
         return None
     return len(chain) + 1
+
+
+def _has(chain: Sequence[Any], request: Any) -> bool:
+    task_id = request.__dict__.get("id") if request is not None else None
+    return task_id is not None and any(
+        is_published_first(task_id, one) for one in chain[:MAX_NESTING]
+    )

@@ -151,6 +151,8 @@ def task_attributes(identity: Identity, fields: Mapping[str, Any]) -> bytes:
     length = fields.get("chain_length")
     if type(length) is int and length > 0:
         add(integer(SPAN, "celery.chain.length", length))
+    elif type(length) is int and length < 0:
+        add(integer(SPAN, "celery.chain.left", -length))
     if facts.get("task") == _CHORD_UNLOCK:
         add(true(SPAN, "celery.internal"))
     add(relations(trail, facts))

@@ -83,7 +83,8 @@ LAYOUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # agent/task_rules.py: a text, a tuple of texts where the message names several tasks, None
         # where this process does not know it. chord_headers is there for the body of a chord: span
         # id of the chord, and the number of headers whose span ids are derived from it, or 0.
-        # chain_length is there for the first link of a chain.
+        # chain_length is there for the first link of a chain, and for the others below zero: how many
+        # links there are from this one on.
         "sent": (
             "trail", "headers", "start_unix_nano", "exchange", "routing_key", "priority",
             "reply_to", "content_type", "content_encoding", "body", "chord_body_id",

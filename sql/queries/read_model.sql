@@ -81,6 +81,12 @@ WITH events AS MATERIALIZED (
                 AND g.attributes ->> 'celery.chain.length' ~ '^[0-9]{1,9}$'
             THEN (g.attributes ->> 'celery.chain.length')::int4
         END AS chain_length,
+        CASE
+            WHEN g.step IN ('sent', 'send_failed')
+                AND strpos(g.attributes::text, '"celery.chain.left"') > 0
+                AND g.attributes ->> 'celery.chain.left' ~ '^[0-9]{1,9}$'
+            THEN (g.attributes ->> 'celery.chain.left')::int4
+        END AS chain_left,
         celerytrail.event_key(
             coalesce(g.sent_unix_nano, 0), p.rank, u.event_unix_nano, g.event_id
         ) AS state_key,
@@ -118,6 +124,7 @@ WITH events AS MATERIALIZED (
         max(e.root_group_id) AS root_group_id,
         max(e.chord_body_id) AS chord_body_id,
         max(e.chain_length) AS chain_length,
+        max(e.chain_left) AS chain_left,
         least(greatest(coalesce(max(e.retries), 0), 0), 2147483646) + 1 AS attempts,
         min(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS first_sent_at,
         max(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS sent_at,
@@ -133,7 +140,7 @@ INSERT INTO celerytrail.tasks AS t (
     state, inferred, worker, finished_at, runtime_us, exception_class, state_day,
     exception_commitment, traceback_commitment, result_commitment, state_key,
     started_at, queue_wait_us, start_key,
-    root_id, parent_id, group_id, root_group_id, chord_body_id, chain_length,
+    root_id, parent_id, group_id, root_group_id, chord_body_id, chain_length, chain_left,
     attempts, first_sent_at, sent_at, received_at, updated_at
 )
 SELECT
@@ -148,7 +155,7 @@ SELECT
     decode(l.commitments ->> 'exception', 'hex'), decode(l.commitments ->> 'traceback', 'hex'),
     decode(l.commitments ->> 'result', 'hex'), l.state_key,
     b.event_time, b.queue_wait_us, b.state_key,
-    s.root_id, s.parent_id, s.group_id, s.root_group_id, s.chord_body_id, s.chain_length,
+    s.root_id, s.parent_id, s.group_id, s.root_group_id, s.chord_body_id, s.chain_length, s.chain_left,
     s.attempts, s.first_sent_at, s.sent_at, s.received_at, s.updated_at
 FROM latest l
 JOIN sums s USING (task_id, namespace, service, environment)
@@ -189,6 +196,7 @@ ON CONFLICT (task_id, namespace, service, environment) DO UPDATE SET
     root_group_id = greatest(t.root_group_id, excluded.root_group_id),
     chord_body_id = greatest(t.chord_body_id, excluded.chord_body_id),
     chain_length = greatest(t.chain_length, excluded.chain_length),
+    chain_left = greatest(t.chain_left, excluded.chain_left),
     attempts = greatest(t.attempts, excluded.attempts),
     first_sent_at = least(t.first_sent_at, excluded.first_sent_at),
     sent_at = greatest(t.sent_at, excluded.sent_at),

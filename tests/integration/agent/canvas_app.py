@@ -61,6 +61,14 @@ def spawn(self, *args, case, name):
 
 
 @app.task(bind=True)
+def quits(self, *args, case, name):
+    """Break the chain off, and send something else."""
+    here(self, case, name)
+    self.request.chain = None
+    work.delay(case=case, name="spawned")
+
+
+@app.task(bind=True)
 def publish(self, *args, case, name, what):
     """Publish a canvas from inside."""
     here(self, case, name)

@@ -61,6 +61,7 @@ def links(tasks: TimedTasks, known: int, length: int, *, first: str = "a", **mor
             root_id=f"{first}0",
             parent_id=f"{first}{number - 1}" if number else None,
             chain_length=0 if number else length,
+            chain_left=length - number if number else 0,
             **more,
         )
 
@@ -97,6 +98,37 @@ def test_links_that_send_more_than_the_next_do_not_break_it_off(tasks: TimedTask
     assert state(tasks, "a0") == ("chain", "succeeded")
 
 
+@pytest.mark.parametrize("known", [1, 2])
+def test_what_a_link_sent_besides_is_not_the_link_that_was_never_sent(
+    tasks: TimedTasks, known: int
+) -> None:
+    links(tasks, known, 3)
+    last = f"a{known - 1}"
+    tasks.task("other", 1.5, 2, 3, parent_id=last, root_id="a0")
+    tasks.task("others", 2.5, 3, 4, parent_id="other", root_id="a0")
+    # Another chain, of which the last is that, too.
+    tasks.task("b0", 1.5, 2, 3, parent_id="other", root_id="a0", chain_length=2)
+    tasks.task("b1", 3, 4, 5, parent_id="b0", root_id="a0", chain_left=1)
+    assert state(tasks, "a0") == ("chain", "broken off")
+
+
+def test_a_link_that_another_took_the_place_of_is_followed(tasks: TimedTasks) -> None:
+    links(tasks, 3, 3)
+    # Of the two parents, the link before it and itself, the greater is kept.
+    tasks.task("a1", 1.6, 1.7, 1.8, attempt=1, parent_id="a1", root_id="a0", chain_left=2)
+    assert state(tasks, "a0") == ("chain", "succeeded")
+
+
+def test_a_chord_in_a_chain_counts_by_what_follows(tasks: TimedTasks) -> None:
+    chord = {"group_id": "g", "root_group_id": "g", "chord_body_id": "body"}
+    links(tasks, 1, 3)
+    tasks.group("g", kind="chord", size=1, chord_body_id="body")
+    tasks.task("h0", 1, 2, 3, parent_id="a0", root_id="a0", **chord)
+    assert state(tasks, "a0") == ("chain", "broken off")
+    tasks.task("body", 3, 4, 5, root_group_id="g", parent_id="h0", root_id="a0")
+    assert state(tasks, "a0") == ("chain", "succeeded")
+
+
 def test_a_chain_goes_on_in_a_group_which_is_a_workflow_of_its_own(tasks: TimedTasks) -> None:
     links(tasks, 1, 2)
     assert state(tasks, "a0") == ("chain", "broken off")
@@ -115,13 +147,13 @@ def test_a_chain_of_a_group_that_broke_off_is_told(tasks: TimedTasks) -> None:
     links(tasks, 2, 2, first="a", **group)
     links(tasks, 1, 2, first="b", **group)
     assert state(tasks, "g") == ("group", "broken off")
-    tasks.task("b1", 1, 2, 3, parent_id="b0", root_id="b0", **group)
+    tasks.task("b1", 1, 2, 3, parent_id="b0", root_id="b0", chain_left=1, **group)
     assert state(tasks, "g") == ("group", "succeeded")
 
 
 def test_the_order_of_arrival_says_nothing(tasks: TimedTasks) -> None:
     tasks.task("a0", None, 1, 2)
-    tasks.task("a1", 2, 3, 4, parent_id="a0", root_id="a0")
+    tasks.task("a1", 2, 3, 4, parent_id="a0", root_id="a0", chain_left=2)
     assert state(tasks, "a0") == ("chain", "succeeded")
     # What the publisher said comes last.
     tasks.task("a0", 0, chain_length=3)
@@ -157,7 +189,7 @@ def test_a_chord_whose_body_broke_off_its_chain(tasks: TimedTasks) -> None:
     tasks.task("h0", 0, 1, 2, **CHORD)
     tasks.task("body", 2, 3, 4, root_group_id="g", parent_id="h0", chain_length=2)
     assert state(tasks, "g") == ("chord", "broken off")
-    tasks.task("next", 4, 5, 6, root_group_id="g", parent_id="body")
+    tasks.task("next", 4, 5, 6, root_group_id="g", parent_id="body", chain_left=1)
     assert state(tasks, "g") == ("chord", "succeeded")
 
 

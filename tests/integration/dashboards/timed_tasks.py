@@ -32,11 +32,13 @@ class TimedTasks:
         end: str = "succeeded",
         attempt: int = 0,
         chain_length: int = 0,
+        chain_left: int = 0,
         **columns: Any,
     ) -> None:
         """Record an attempt of a task; a moment that is None did not come."""
         seed = hashlib.sha256(f"{task_id}/{attempt}".encode()).digest()
-        said = {"celery.chain.length": chain_length} if chain_length else {}
+        places = {"celery.chain.length": chain_length, "celery.chain.left": chain_left}
+        said = {name: number for name, number in places.items() if number}
         steps: list[tuple[str, float | None, dict[str, Any]]] = [
             ("sent", sent, {"attributes": json.dumps(said)}),
             ("started", started, {"run_id": seed[8:16]}),
