@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.dashboard import ValueMap, ValueMappingResult
 
 from celerytrail.dashboards.columns import TIME, Column, key_column
 from celerytrail.dashboards.dashboard import dashboard
+from celerytrail.dashboards.erasure import erasure_state, erasures
 from celerytrail.dashboards.links import to_task
 from celerytrail.dashboards.panels import plain, stat, steps, table, time_series
 from celerytrail.dashboards.postgres_query import QueryFile
@@ -17,8 +18,8 @@ from celerytrail.dashboards.read_model import read_model_checked, read_model_che
 from celerytrail.dashboards.state_colours import BAD, GOOD, NEUTRAL, WARNING
 from celerytrail.dashboards.uids import AUDIT
 
-_SPAN = 3
-"""What most numbers of the first row take."""
+_SPAN = 5
+"""Four numbers in the first row, and the actions."""
 
 _STATUS_COLOURS = {
     "ok": GOOD,
@@ -68,8 +69,9 @@ def audit() -> Dashboard:
         unverified(),
         checkpoint_signed(),
         read_model_checked(_SPAN),
-        stream_counts(),
         action_counts(),
+        stream_counts(),
+        erasure_state(10),
         action_list(),
         chains(),
         verifications(),
@@ -145,7 +147,7 @@ def stream_counts() -> stat_panel.Panel:
         unit="locale",
         no_value="0",
         thresholds=plain(),
-        span=9,
+        span=14,
         columns=[
             Column("live", "live", 0, unit="locale", steps=steps(GOOD)),
             Column("ended", "ended", 0, unit="locale", steps=steps(NEUTRAL)),
@@ -167,7 +169,7 @@ def action_counts() -> stat_panel.Panel:
         unit="locale",
         no_value="0",
         thresholds=plain(),
-        span=_SPAN,
+        span=4,
         columns=[
             Column("begun", "begun", 0, unit="locale", steps=plain()),
             Column("refused", "refused", 0, unit="locale", steps=steps(GOOD, (1, WARNING))),
@@ -308,34 +310,6 @@ def agents() -> table_panel.Panel:
         ),
         no_value="No heartbeat in this time range: does any worker run, and does it deliver?",
         height=8,
-    )
-
-
-def erasures() -> table_panel.Panel:
-    """Return what was erased, and which days went."""
-    return table(
-        "Erasures and retention",
-        QueryFile("audit", "erasures"),
-        [
-            Column("time", "Time", 152, unit=TIME),
-            Column("what", "What", 85),
-            Column("actor", "Who", 150),
-            Column(
-                "state",
-                "State",
-                110,
-                colours={"done": GOOD, "announced": WARNING, "dropped": WARNING},
-            ),
-            Column("subject", "Of what", 330),
-            Column("went", "Went", 330),
-            Column("id", "Action", 120),
-        ],
-        description=(
-            "Erasures of user data and days that retention dropped, in the time range or not finished. Announced: "
-            "waits for a checkpoint, or for readers. Dropped: tasks still go from the read model. Bad: open for long."
-        ),
-        no_value="Nothing was erased or dropped in this time range",
-        height=7,
     )
 
 

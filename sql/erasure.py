@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 import uuid
@@ -93,6 +94,7 @@ class OpenErasure:
     actor: str
     begun_at: datetime
     remaining: int
+    continued_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,9 @@ def erase(
             "reason": actor.reason,
         },
     )
-    return _run(connection, erasure_id, progress)
+    erased = _run(connection, erasure_id, progress)
+    assert erased is not None  # without a deadline it goes on to the end
+    return erased
 
 
 def open_erasures(connection: Connection) -> list[OpenErasure]:
@@ -176,6 +180,31 @@ def finish(
     return _run(connection, erasure_id, progress)
 
 
+def abandoned_erasures(connection: Connection, older_than_seconds: int) -> list[OpenErasure]:
+    """Return the open erasures begun so many seconds ago that no session works on, oldest first."""
+    parameters = {"older_than_seconds": older_than_seconds}
+    found = connection.execute(queries("erasure")["abandoned"], parameters)
+    return [OpenErasure(*row) for row in found]
+
+
+def go_on(
+    connection: Connection, abandoned: OpenErasure, actor: Actor, *, seconds: float
+) -> Erased | None:
+    """Work on an erasure for about so many seconds and return what it did in all; None where more is left, or others are at it.
+
+    That somebody goes on with it is said in the chain once, however often this is called.
+    """
+    if abandoned.continued_by != actor.name:
+        who = {
+            "erasure_id": abandoned.erasure_id,
+            "actor": actor.name,
+            "actor_kind": actor.kind,
+        }
+        if not _one(connection, "continue", who):
+            return None
+    return _run(connection, abandoned.erasure_id, None, deadline=time.monotonic() + seconds)
+
+
 def erase_reasons(connection: Connection, intent_ids: Sequence[uuid.UUID], actor: Actor) -> Erased:
     """Erase the words that were given as the reasons of actions, named by their intents."""
     erasure_id = uuid.uuid4()
@@ -193,18 +222,39 @@ def erase_reasons(connection: Connection, intent_ids: Sequence[uuid.UUID], actor
     return Erased(erasure_id, 0, {"action_reasons": int(removed)})
 
 
-def _run(connection: Connection, erasure_id: uuid.UUID, progress: Progress | None) -> Erased:
+def _run(
+    connection: Connection,
+    erasure_id: uuid.UUID,
+    progress: Progress | None,
+    *,
+    deadline: float = math.inf,
+) -> Erased | None:
+    parameters = {"erasure_id": erasure_id}
+    attends = _one(connection, "attend", parameters)
+    if not attends and deadline < math.inf:
+        return None
+    try:
+        return _erase(connection, erasure_id, progress, deadline)
+    finally:
+        if attends and not connection.broken:
+            connection.execute(queries("erasure")["leave"], parameters)
+
+
+def _erase(
+    connection: Connection, erasure_id: uuid.UUID, progress: Progress | None, deadline: float
+) -> Erased | None:
     left = next(
         (one.remaining for one in open_erasures(connection) if one.erasure_id == erasure_id), 0
     )
     parameters = {"erasure_id": erasure_id}
     # All marks first: what comes late for the last task is refused while the first is erased.
     while _one(connection, "mark", {**parameters, "at_most": MARK_AT_ONCE}):
-        pass
+        if time.monotonic() > deadline:
+            return None
     done = 0
     counts: dict[str, int] = {}
     while True:
-        row = _retried(connection, "erase", {**parameters, "at_most": ERASE_AT_ONCE})
+        row = _retried(connection, "erase", {**parameters, "at_most": ERASE_AT_ONCE}, deadline)
         if row is None:
             break
         tasks, removed = row
@@ -213,6 +263,8 @@ def _run(connection: Connection, erasure_id: uuid.UUID, progress: Progress | Non
             counts[place] = counts.get(place, 0) + number
         if progress is not None:
             progress(done, max(done, left))
+        if time.monotonic() > deadline:
+            return None
     total = _one(connection, "finish", parameters)
     if total is not None:
         done = int(total.pop("tasks", 0))
@@ -227,9 +279,9 @@ def _one(connection: Connection, name: str, parameters: dict[str, Any]) -> Any:
 
 
 def _retried(
-    connection: Connection, name: str, parameters: dict[str, Any]
+    connection: Connection, name: str, parameters: dict[str, Any], deadline: float = math.inf
 ) -> tuple[Any, ...] | None:
-    deadline = time.monotonic() + RETRY_SECONDS
+    deadline = min(deadline, time.monotonic() + RETRY_SECONDS)
     pause = 0.05
     while True:
         try:

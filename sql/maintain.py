@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from celerytrail.sql.catalog import catalog_differences
 from celerytrail.sql.connection import TCP_BOUNDS, connect, parse_dsn
-from celerytrail.sql.erasure import Actor
+from celerytrail.sql.erasure import Actor, abandoned_erasures, go_on
 from celerytrail.sql.errors import DatabaseUnreachable
 from celerytrail.sql.migrate import require_schema
 from celerytrail.sql.named_queries import queries
@@ -33,7 +33,8 @@ COLLECT_SECONDS = 5.0
 """Time a round gives to leftovers before it looks at sessions again."""
 
 SCHEDULE = Actor("celerytrail maintain", "schedule")
-"""Whom the chain names for a day that was dropped because it was old enough."""
+"""Whom the chain names for a day that was dropped because it was old enough, and for an erasure that was finished."""
+
 CONCLUDED_AT_ONCE = 1_000
 """Lost runs that a round concludes at most; the next one goes on."""
 
@@ -53,7 +54,7 @@ class Bounds:
     sessions that lifted them. A session is ended between two statements, at the latest one
     statement later, because what it has set for itself ends only with it. ``writer_seconds`` bounds
     a transaction of a sink or of the action API, whatever it does. Without ``retain_days`` every day
-    is kept.
+    is kept. An erasure is finished that was begun ``abandoned_seconds`` ago and that nobody works on.
     """
 
     statement_seconds: float = 20.0
@@ -67,6 +68,7 @@ class Bounds:
     retain_days: int | None = None
     check_seconds: int = 300
     check_sample: int = 400
+    abandoned_seconds: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ def _round(connection: _Connection, bounds: Bounds, report: Report, *, with_gaps
         ("partitions", _make_partitions),
         ("payloads", _collect_orphans),
         ("quarantine", _trim_quarantine),
+        ("erasures", _finish_erasures),
         ("lost runs", _conclude_lost),
         ("read model", _check_read_model),
     ]
@@ -243,6 +246,17 @@ def _retain(connection: _Connection, bounds: Bounds) -> Iterator[str]:
     gone = ", ".join(f"{number} {place}" for place, number in (forgotten or {}).items() if number)
     if gone:
         yield f"the read model forgot {gone}"
+
+
+def _finish_erasures(connection: _Connection, bounds: Bounds) -> Iterator[str]:
+    """A few seconds a round: where more is left, the next one goes on."""
+    for one in abandoned_erasures(connection, bounds.abandoned_seconds)[:1]:
+        begun = f"the erasure {one.erasure_id} that {one.actor} began at {one.begun_at:%Y-%m-%d %H:%M:%S %Z}"
+        if one.continued_by != SCHEDULE.name:
+            yield f"going on with {begun}: {one.remaining} tasks left"
+        done = go_on(connection, one, SCHEDULE, seconds=COLLECT_SECONDS)
+        if done is not None:
+            yield f"finished {begun}: {done.tasks} tasks"
 
 
 def _conclude_lost(connection: _Connection, bounds: Bounds) -> Iterator[str]:

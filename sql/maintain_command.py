@@ -53,7 +53,7 @@ def maintain(
 
     Makes day partitions ahead, ends what Grafana's role holds too long, puts back the settings and
     passwords that a role changed of itself, removes payloads that no span names and old items of
-    the quarantine, and with --retain-days whole old days. Prints a line for each thing it did. Stops on SIGTERM and Ctrl-C.
+    the quarantine, finishes erasures that were broken off, and with --retain-days drops whole old days. Prints a line for each thing it did. Stops on SIGTERM and Ctrl-C.
     """
     try:
         if passwords is not None:

@@ -38,6 +38,16 @@ SELECT o.erasure_id, o.actor, o.begun_at, o.remaining FROM celerytrail.open_eras
 -- name: continue
 SELECT celerytrail.continue_erasure(%(erasure_id)s::uuid, %(actor)s::text, %(actor_kind)s::text);
 
+-- name: attend
+SELECT celerytrail.attend_erasure(%(erasure_id)s::uuid);
+
+-- name: leave
+SELECT celerytrail.leave_erasure(%(erasure_id)s::uuid);
+
+-- name: abandoned
+SELECT a.erasure_id, a.actor, a.begun_at, a.remaining, a.continued_by
+FROM celerytrail.abandoned_erasures(%(older_than_seconds)s::int4) AS a;
+
 -- name: erase_reasons
 SELECT celerytrail.erase_reasons(
     %(erasure_id)s::uuid, %(actor)s::text, %(actor_kind)s::text, %(reason)s::text, %(intent_ids)s::uuid[]

@@ -6,13 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
+import pytest
+
 from celerytrail.exporter.sink.ledger import Ledger
-from celerytrail.sql.erasure import ERASE_AT_ONCE
+from celerytrail.sql.erasure import (
+    ERASE_AT_ONCE,
+    Selection,
+    abandoned_erasures,
+    eraser,
+    go_on,
+)
+from celerytrail.sql.maintain import SCHEDULE, Bounds, Done, maintain_once
+from celerytrail.sql.named_queries import queries
 from tests.integration.erasure.erasable_ledger import assert_clean, captured, erased, phases, store
 from tests.integration.erasure.test_retain import retained
 from tests.span_rows import NOON, payload_row, span_row
@@ -87,6 +99,86 @@ def test_an_erasure_that_was_killed_half_way(migrated: MigratedDatabase, ledger:
     assert (said[0], said[-1]) == (("intent", "bob"), ("outcome", "bob"))
     assert ("progress", "ann") in said
     assert_clean(migrated)
+
+
+def test_the_schedule_finishes_an_erasure_that_was_killed_and_leaves_one_that_runs_alone(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    ids = [f"task-{number:05}" for number in range(ERASE_AT_ONCE + 10)]
+    items = [payload_row(task_id, "args", f'"canary {task_id}"'.encode()) for task_id in ids]
+    assert ledger.write_payloads(migrated.token, items).inserted == len(ids)
+    done = "SELECT count(*) FROM celerytrail.actions WHERE verb = 'erase' AND phase = 'progress'"
+    state = "SELECT open, remaining, marks FROM celerytrail_views.erasure_state"
+    assert migrated.rows(state) == [(0, 0, 0)]
+
+    def a_round(abandoned_seconds: int) -> list[str]:
+        said: list[Done] = []
+        bounds = Bounds(abandoned_seconds=abandoned_seconds, check_seconds=86400)
+        assert maintain_once(migrated.dsn("maintainer"), said.append, bounds), said
+        return [one.message for one in said if one.step == "erasures"]
+
+    with migrated.connect(autocommit=False) as holder:
+        holder.execute("SELECT FROM celerytrail.payloads WHERE task_id = %s FOR UPDATE", [ids[-1]])
+        with running(ERASE, migrated, "--service", "shop") as process:
+            wait_until(lambda: migrated.value(done) == 1, "a batch to be erased")
+            assert a_round(0) == [], "somebody is at it"
+            kill(process)
+        assert migrated.rows(state) == [(1, 10, len(ids))]
+    wait_until(
+        lambda: (
+            migrated.value(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database ="
+                " (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            == 0
+        ),
+        "its session to end",
+    )
+    assert a_round(3600) == [], "it may be between two sessions"
+    said = a_round(0)
+    assert len(said) == 2
+    assert said[0].startswith("going on with the erasure")
+    assert said[1].endswith(f": {len(ids)} tasks")
+    assert migrated.value("SELECT count(*) FROM celerytrail.payloads") == 0
+    assert migrated.rows(state) == [(0, 0, len(ids))]
+    assert a_round(0) == []
+    told = phases(migrated, "erase")
+    assert (told[0], told[-1]) == (("intent", "bob"), ("outcome", "bob"))
+    assert told.count(("progress", "celerytrail maintain")) == 1
+    (outcome,) = migrated.rows(
+        "SELECT detail FROM celerytrail.actions WHERE verb = 'erase' AND phase = 'outcome'"
+    )
+    assert outcome[0]["continued_by"] == "celerytrail maintain"
+    assert_clean(migrated)
+
+
+def test_the_schedule_says_once_that_it_goes_on(migrated: MigratedDatabase, ledger: Ledger) -> None:
+    ids = [f"task-{number:05}" for number in range(2 * ERASE_AT_ONCE)]
+    items = [payload_row(task_id, "args", b'"canary"') for task_id in ids]
+    assert ledger.write_payloads(migrated.token, items).inserted == len(ids)
+    with eraser(migrated.dsn("maintainer")) as connection:
+        selection = Selection(("args",), service="shop")
+        begin = {**selection.parameters(), "erasure_id": uuid.uuid4(), "actor": "bob", "actor_kind": "operator", "reason": None}  # fmt: skip
+        connection.execute(queries("erasure")["begin"], begin)
+        rounds = 0
+        while found := abandoned_erasures(connection, 0):
+            done = go_on(connection, found[0], SCHEDULE, seconds=0)
+            rounds += 1
+            assert rounds < 10
+        assert rounds > 2
+    assert done is not None
+    assert done.tasks == len(ids)
+    assert phases(migrated, "erase").count(("progress", "celerytrail maintain")) == 1
+    assert_clean(migrated)
+
+
+@pytest.mark.parametrize("role", ["sink", "grafana", "actions", "verifier"])
+def test_nobody_else_finishes_erasures(migrated: MigratedDatabase, role: str) -> None:
+    with (
+        migrated.connect(role) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("SELECT FROM celerytrail.abandoned_erasures(0)")
 
 
 def test_a_drop_that_was_killed_while_it_waited(migrated: MigratedDatabase, ledger: Ledger) -> None:

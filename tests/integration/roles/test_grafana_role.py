@@ -41,6 +41,7 @@ VIEWS = (
     "day_drops",
     "deployments",
     "erased_tasks",
+    "erasure_state",
     "erasures",
     "failures",
     "groups",
