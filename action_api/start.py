@@ -23,7 +23,8 @@ from celerytrail.action_api.identity.authenticate import Authenticator
 from celerytrail.action_api.intents.settings import IntentSettings
 from celerytrail.action_api.intents.sweep import Sweep
 from celerytrail.action_api.intents.unwritten import Unwritten
-from celerytrail.action_api.ledger import Ledger, LedgerRefused
+from celerytrail.action_api.ledger import Ledger
+from celerytrail.action_api.ledger_pool import LedgerRefused
 from celerytrail.action_api.perform import Authorise, Bench, PerformedAction, perform
 from celerytrail.action_api.queues import queues
 from celerytrail.action_api.verbs.settings import VerbSettings

@@ -11,7 +11,8 @@ from celerytrail.action_api.action import Outcome
 from celerytrail.action_api.errors import ActionApiError
 from celerytrail.action_api.intents.settings import IntentSettings
 from celerytrail.action_api.intents.unwritten import Unwritten
-from celerytrail.action_api.ledger import Ledger, LedgerRefused
+from celerytrail.action_api.ledger import Ledger
+from celerytrail.action_api.ledger_pool import LedgerRefused
 from celerytrail.action_api.rows import ExpiredIntent
 
 _log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from celerytrail.action_api.http.rate_limit import RateLimit
 from celerytrail.action_api.http.refusals import Refusals
 from celerytrail.action_api.http.services import Services
 from celerytrail.action_api.identity.authenticate import Authenticator
-from celerytrail.action_api.ledger import LedgerRefused
+from celerytrail.action_api.ledger_pool import LedgerRefused
 from celerytrail.action_api.rows import ApiToken
 from celerytrail.exporter.deployment import Deployment
 
