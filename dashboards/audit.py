@@ -246,7 +246,10 @@ def verifications() -> table_panel.Panel:
             Column("seconds", "Took", 70, unit="s"),
             Column("verified_by", "By", 90),
         ],
-        description="Verifications in the time range, faults first. Those that found nothing are kept for a day, the others 90 days.",
+        description=(
+            "Verifications in the time range, faults first; rows are those of the chain, and the time is that of the whole run. "
+            "Those that found nothing are kept for a day, the others 90 days."
+        ),
         no_value="None in this time range: is celerytrail verify --every running?",
         span=14,
         height=8,

@@ -62,6 +62,7 @@ def _verify(
     chains = [row[0] for row in connection.execute(statements["sql_chains"])]
     from_n: dict[int, int] = {}
     heads: dict[int, tuple[int, bytes]] = {}
+    chain_rows: dict[int, int] = {}
     dropped: list[DroppedDay] = []
     ranges: list[Range] = []
     for chain in chains if only is None else [only]:
@@ -81,10 +82,14 @@ def _verify(
             Bad(Fault(fault), chain, n, batch_id, detail=detail)
             for n, batch_id, fault, detail in connection.execute(statements["sql_ends"], reach)
         ]
-        dropped += [
+        dropped_here = [
             DroppedDay(day, groups, count, by)
             for day, groups, count, by in connection.execute(statements["sql_dropped"], reach)
         ]
+        chain_rows[chain] = sum(one.rows for one in of_chain) - sum(
+            day.rows for day in dropped_here
+        )
+        dropped += dropped_here
     total = sum(one.rows for one in ranges)
     rows = 0
     for one, found in read_ranges(dsn, connection, ranges, jobs):
@@ -99,8 +104,9 @@ def _verify(
         from_n,
         heads,
         sum(one.blocks for one in ranges),
-        total - sum(day.rows for day in dropped),
+        sum(chain_rows.values()),
         time.monotonic() - started,
         in_order(bad),
         by_day(dropped),
+        chain_rows,
     )

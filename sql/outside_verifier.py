@@ -113,12 +113,14 @@ def _verify(
         if stored != last:
             bad.append(Bad(Fault.HEAD, chain, last[0], detail=_head_text(stored_heads.get(chain))))
     blocks = rows = 0
+    chain_rows = dict.fromkeys(heads, 0)
     first_batch: int | None = None
     dropped: dict[int, tuple[int, int]] = {}
     expected_rows = sum(window.rows for window in windows)
     for reading in _read(dsn, connection, windows, jobs):
         blocks += reading.blocks
         rows += reading.rows
+        chain_rows[reading.window.chain] += reading.rows
         bad += reading.bad
         if reading.first_batch is not None:
             first_batch = min(reading.first_batch, first_batch or reading.first_batch)
@@ -140,6 +142,7 @@ def _verify(
             DroppedDay(day_text(day), groups, count, announced[day][1])
             for day, (groups, count) in sorted(dropped.items())
         ),
+        chain_rows,
     )
 
 

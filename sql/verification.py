@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -156,7 +156,10 @@ class DroppedDay:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one way of verifying read and found. ``heads`` maps chain to its last (n, hash)."""
+    """What one way of verifying read and found.
+
+    ``heads`` maps chain to its last (n, hash), ``chain_rows`` chain to how many of ``rows`` are its.
+    """
 
     way: str
     from_n: dict[int, int]
@@ -166,6 +169,7 @@ class Reading:
     seconds: float
     bad: tuple[Bad, ...]
     dropped: tuple[DroppedDay, ...] = ()
+    chain_rows: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float:
@@ -181,7 +185,13 @@ class Reading:
             "seconds": round(self.seconds, 6),
             "rows_per_second": round(self.rows_per_second),
             "heads": [
-                {"chain": chain, "from_n": self.from_n.get(chain, 0), "n": n, "hash": hash.hex()}
+                {
+                    "chain": chain,
+                    "from_n": self.from_n.get(chain, 0),
+                    "n": n,
+                    "hash": hash.hex(),
+                    "rows": self.chain_rows.get(chain, 0),
+                }
                 for chain, (n, hash) in sorted(self.heads.items())
             ],
             "bad": [bad.as_json() for bad in self.bad],

@@ -152,7 +152,7 @@ class VerifyDaemon:
                             "head_hash": hash,
                             "status": status.value,
                             "first_bad": json.dumps(bad[0].as_json()) if bad else None,
-                            "rows": max(0, reading.rows),
+                            "rows": max(0, reading.chain_rows.get(chain, 0)),
                             "seconds": sum(one.seconds for one in result.readings),
                             "fingerprint_ok": not result.catalog,
                         },

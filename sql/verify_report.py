@@ -43,8 +43,11 @@ def report_lines(result: Verification) -> list[str]:
             f"{reading.way:<8} {reading.rows:,} rows in {reading.blocks:,} blocks,"
             f" {reading.rows_per_second:,.0f} rows/s: {found}"
         )
+    several = len(result.heads.chains) > 1
     for head in result.heads.chains:
-        lines.append(f"chain {head.chain:<2} ends at n {head.n:,}, {head.hash.hex()}")
+        rows = result.readings[-1].chain_rows.get(head.chain, 0)
+        of_it = f"; {rows:,} rows of it" if several else ""
+        lines.append(f"chain {head.chain:<2} ends at n {head.n:,}, {head.hash.hex()}{of_it}")
     for day in result.readings[-1].dropped:
         lines.append(
             f"dropped  {day.day}: {day.rows:,} rows of {day.groups:,} batches, by {day.by}"

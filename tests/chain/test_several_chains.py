@@ -19,6 +19,7 @@ from celerytrail.sql import head_file
 from celerytrail.sql.verification import DroppedDay, Fault, Verdict
 from celerytrail.sql.verify import verify_ledger
 from celerytrail.sql.verify_daemon import Schedule, VerifyDaemon
+from celerytrail.sql.verify_report import report_lines
 from tests.chain.chained_ledger import ChainedLedger, append_action
 from tests.span_rows import NOON, task_rows
 
@@ -77,6 +78,9 @@ def test_four_writers_at_once(four: ChainedLedger, tmp_path: Path):
     assert (found.bad, found.verdict) == ((), Verdict.INTERNAL)
     assert ends(found) == [(chain, BATCHES) for chain in CHAINS]
     assert [reading.rows for reading in found.readings] == [48, 48]
+    assert [dict(reading.chain_rows) for reading in found.readings] == 2 * [
+        dict.fromkeys(CHAINS, 12)
+    ]
     head_file.write(tmp_path / "heads", found.heads)
     again = four.verify(against=head_file.read(tmp_path / "heads"), jobs=2)
     assert (again.bad, again.verdict) == ((), Verdict.CLEAN)
@@ -91,6 +95,10 @@ def test_only_what_is_new_in_each_chain_is_read(
     found = four.verify(since=kept)
     assert (found.bad, found.verdict) == ((), Verdict.CLEAN)
     assert [reading.rows for reading in found.readings] == [12, 12]
+    assert [dict(reading.chain_rows) for reading in found.readings] == 2 * [
+        {0: 0, 1: 8, 2: 0, 3: 4}
+    ]
+    assert "; 8 rows of it" in "\n".join(report_lines(found))
     assert ends(found) == [(0, 3), (1, 5), (2, 3), (3, 4)]
     four.tamper(
         "UPDATE celerytrail.spans SET pid = 1 WHERE batch_id = (SELECT max(batch_id) FROM celerytrail.chain WHERE chain = 1)"
@@ -212,13 +220,13 @@ def test_each_chain_is_recorded_for_dashboards(four: ChainedLedger, migrated: Mi
     )
     daemon.loop()
     recorded = migrated.rows(
-        "SELECT chain, to_n, status, first_bad IS NULL FROM celerytrail.verifications ORDER BY 1"
+        "SELECT chain, to_n, status, first_bad IS NULL, rows FROM celerytrail.verifications ORDER BY 1"
     )
     assert recorded == [
-        (0, 3, "internal", True),
-        (1, 3, "internal", True),
-        (2, 3, "broken", False),
-        (3, 3, "internal", True),
+        (0, 3, "internal", True, 12),
+        (1, 3, "internal", True, 12),
+        (2, 3, "broken", False, 12),
+        (3, 3, "internal", True, 12),
     ]
 
 
