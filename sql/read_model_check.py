@@ -1,4 +1,4 @@
-"""Compare the read model with what the ledger gives for it, in one snapshot and without writing.
+"""Compare the read model with what the ledger gives for it, slice by slice in one snapshot, and without writing.
 
 What the sink's statements (``queries/read_model.sql``) would insert for the whole ledger at once is
 what the tables must hold: any order and any number of batches give the same rows. So those
@@ -7,9 +7,11 @@ statements are read as queries here, and a change of one is a change of the chec
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, cast
 
 import psycopg
@@ -17,7 +19,14 @@ from psycopg import sql
 from typing_extensions import LiteralString
 
 from celerytrail.sql.named_queries import queries
-from celerytrail.sql.snapshot import snapshot, what_failed
+from celerytrail.sql.read_model_slices import (
+    ROWS_IN_A_SLICE,
+    Difference,
+    SliceFile,
+    SliceFound,
+    how_many,
+)
+from celerytrail.sql.snapshot import Connection, snapshot, what_failed
 from celerytrail.sql.verification import CannotVerify, Progress
 
 AT_MOST = 20
@@ -72,27 +81,27 @@ _TASK_ACTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One row that is not as the ledger has it: its key, how it differs, and in which columns."""
-
-    table: str
-    key: str
-    what: str
-    columns: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        where = f" ({', '.join(self.columns)})" if self.columns else ""
-        return f"read model: {self.table} {self.key}: {self.what}{where}"
+_SLICED_BY: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "tasks": ("task_id", ("task_id",)),
+    "failures": ("event_id", ("event_id",)),
+    "runs": ("run_id", ("run_id",)),
+    "run_ends": ("send_id", ("send_id",)),
+    "groups": ("group_id", ("group_id",)),
+    "workers": ("worker", ("worker",)),
+    "streams": ("stream_id", ("stream_id", "about_stream_id")),
+    "task_actions": ("task_id", ()),
+}
+"""By which column of a table its slices are, and which columns of a span name its rows; of the actions each names many."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadModelCheck:
-    """How many rows each table has and how many differ, and the first of those that do."""
+    """How many rows each table has and how many differ, the first of those that do, and what was found in which slice."""
 
     rows: Mapping[str, int]
     differing: Mapping[str, int]
     differences: tuple[Difference, ...]
+    slices: tuple[SliceFound, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -104,10 +113,8 @@ class ReadModelCheck:
         return {
             "rows": dict(self.rows),
             "differing": dict(self.differing),
-            "differences": [
-                {"table": one.table, "key": one.key, "what": one.what, "columns": list(one.columns)}
-                for one in self.differences
-            ],
+            "differences": [one.as_json() for one in self.differences],
+            "slices": [one.as_json() for one in self.slices],
         }
 
 
@@ -120,6 +127,25 @@ class _Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """One slice of a table."""
+
+    table: str
+    number: int
+    of: int
+
+    def condition(self, alias: str, columns: Sequence[str]) -> sql.Composable:
+        """Return the condition of rows one of whose columns puts them here."""
+        if self.of == 1 or not columns:
+            return sql.SQL("true")
+        one = _ours(queries("verify")["read_model_in_slice"])
+        return sql.SQL(" OR ").join(
+            one.format(column=sql.Identifier(alias, name), of=self.of, number=self.number)
+            for name in columns
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Stored:
     """The columns of a table's key, and those that say when something happened."""
 
@@ -127,15 +153,21 @@ class _Stored:
     times: tuple[str, ...]
 
 
-def check_read_model(dsn: str, progress: Progress | None = None) -> ReadModelCheck:
-    """Compare every table of the read model at ``dsn`` with the ledger.
+def check_read_model(
+    dsn: str,
+    progress: Progress | None = None,
+    *,
+    kept: SliceFile | None = None,
+    rows_in_a_slice: int = ROWS_IN_A_SLICE,
+) -> ReadModelCheck:
+    """Compare every table of the read model at ``dsn`` with the ledger, slice by slice, in one snapshot.
 
-    Rows that reach back before what retention dropped are left out. Needs the rights of
-    celerytrail_verifier. Raises DatabaseUnreachable, CannotVerify.
+    ``rows_in_a_slice`` bounds about how many rows of the ledger are sorted at once. ``kept`` gets the
+    result of each slice, and spares those that it has in order already. Rows that reach back before what
+    retention dropped are left out. Needs the rights of celerytrail_verifier. Raises
+    DatabaseUnreachable, CannotVerify.
     """
-    rows: dict[str, int] = {}
-    differing: dict[str, int] = {}
-    differences: list[Difference] = []
+    found: list[SliceFound] = []
     with snapshot(dsn) as connection:
         try:
             connection.execute(queries("read_model")["join_large"])
@@ -145,24 +177,69 @@ def check_read_model(dsn: str, progress: Progress | None = None) -> ReadModelChe
             }
             horizon = connection.execute(queries("verify")["read_model_horizon"]).fetchone()
             expected = _expected()
-            for number, (table, rows_of_it) in enumerate(expected.items(), 1):
+            for table in expected:
                 if table not in tables:
                     raise CannotVerify(
                         f"there is no table celerytrail.{table}: run `celerytrail migrate`"
                     )
-                answer = connection.execute(_comparison(table, tables[table], rows_of_it, horizon))
-                for key, what, count, columns in answer:
-                    if key is None:
-                        rows[table], differing[table] = int(what), int(count)
-                    else:
-                        differences.append(Difference(table, key, what, tuple(columns or ())))
-                if progress is not None:
-                    progress(number, len(expected))
+            of = _slices(connection, kept, rows_in_a_slice)
+            for table, rows_of_it in expected.items():
+                for number in range(of):
+                    one = kept.found(table, number) if kept is not None else None
+                    if one is None:
+                        place = _Place(table, number, of)
+                        statement = _comparison(place, tables[table], rows_of_it, horizon)
+                        one = _found(place, connection.execute(statement).fetchall())
+                        if kept is not None:
+                            kept.keep(one)
+                    found.append(one)
+                    if progress is not None:
+                        progress(len(found), of * len(expected))
         except psycopg.errors.InsufficientPrivilege as error:
             raise CannotVerify(
                 f"{what_failed(error)}: connect as celerytrail_verifier, and run `celerytrail migrate`"
             ) from error
-    return ReadModelCheck(rows, differing, tuple(differences))
+    return _summed(found)
+
+
+def _slices(connection: Connection, kept: SliceFile | None, rows_in_a_slice: int) -> int:
+    row = connection.execute(queries("verify")["read_model_extent"]).fetchone()
+    assert row is not None  # the statement has one row
+    ledger_id, rows = row
+    of = how_many(rows, rows_in_a_slice)
+    if kept is None:
+        return of
+    texts = [*queries("read_model").values()]
+    texts += [text for name, text in queries("verify").items() if name.startswith("read_model_")]
+    return kept.begin(ledger_id, hashlib.sha256(b"\0".join(texts)).hexdigest(), of)
+
+
+def _found(place: _Place, answer: Sequence[Sequence[Any]]) -> SliceFound:
+    rows = differing = 0
+    differences = []
+    for key, what, count, columns in answer:
+        if key is None:
+            rows, differing = int(what), int(count)
+        else:
+            differences.append(Difference(place.table, key, what, tuple(columns or ())))
+    now = datetime.now(timezone.utc)
+    return SliceFound(place.table, place.number, place.of, rows, differing, tuple(differences), now)
+
+
+def _summed(found: Sequence[SliceFound]) -> ReadModelCheck:
+    rows: dict[str, int] = {}
+    differing: dict[str, int] = {}
+    differences: dict[str, list[Difference]] = {}
+    for one in found:
+        rows[one.table] = rows.get(one.table, 0) + one.rows
+        differing[one.table] = differing.get(one.table, 0) + one.differing
+        differences.setdefault(one.table, []).extend(one.differences)
+    first = [
+        difference
+        for of_table in differences.values()
+        for difference in sorted(of_table, key=lambda one: one.key)[:AT_MOST]
+    ]
+    return ReadModelCheck(rows, differing, tuple(first), tuple(found))
 
 
 def _expected() -> dict[str, _Expected]:
@@ -190,8 +267,11 @@ def _inner(name: str) -> bytes:
 
 
 def _comparison(
-    table: str, stored: _Stored, expected: _Expected, horizon: Sequence[Any] | None
+    place: _Place, stored: _Stored, expected: _Expected, horizon: Sequence[Any] | None
 ) -> sql.Composed:
+    table = place.table
+    key, named_by = _SLICED_BY.get(table, (stored.keys[0], ()))
+
     def listed(names: Sequence[str], *of: str) -> sql.Composed:
         return sql.SQL(", ").join(sql.Identifier(*of, name) for name in names)
 
@@ -212,6 +292,9 @@ def _comparison(
         given=given,
         comparable=_comparable(table, horizon, stored.times),
         at_most=AT_MOST,
+        staged_here=place.condition("g", named_by),
+        expected_here=place.condition("x", (key,)),
+        stored_here=place.condition("t", (key,)),
     )
 
 

@@ -18,6 +18,7 @@ from celerytrail.sql.head_file import Head, Heads
 from celerytrail.sql.named_queries import queries
 from celerytrail.sql.outside_verifier import verify_outside
 from celerytrail.sql.read_model_check import ReadModelCheck, check_read_model
+from celerytrail.sql.read_model_slices import SliceFile
 from celerytrail.sql.snapshot import what_failed
 from celerytrail.sql.verification import (
     EXIT_READ_MODEL,
@@ -141,6 +142,7 @@ def verify_ledger(
     evidence: Evidence | None = None,
     jobs: int = 1,
     read_model: bool = False,
+    slices: SliceFile | None = None,
     progress: ProgressOf | None = None,
 ) -> Verification:
     """Verify the ledger at ``dsn`` and return what was found.
@@ -148,7 +150,7 @@ def verify_ledger(
     ``since`` reads only what came after those heads; they and the heads of ``against`` must still
     be on the chain. All notes of ``evidence`` are compared, in place of ``against``. ``anchored``
     says whether any of them was kept outside, by default whether there are some; a chain counts as
-    compared from its first kept link on. ``read_model`` compares that with the ledger too. Raises
+    compared from its first kept link on. ``read_model`` compares that with the ledger too, and ``slices`` keeps what was found of it, to be gone on with. Raises
     DatabaseUnreachable, and CannotVerify where something cannot be read.
     """
     if evidence is not None and against is None:
@@ -169,7 +171,8 @@ def verify_ledger(
         )
     model = None
     if read_model:
-        model = check_read_model(dsn, progress(READ_MODEL) if progress is not None else None)
+        shown = progress(READ_MODEL) if progress is not None else None
+        model = check_read_model(dsn, shown, kept=slices)
     kept = [heads for heads in (since, against) if heads is not None]
     if evidence is not None:
         kept += evidence.vouching

@@ -13,6 +13,7 @@ from celerytrail.sql.checkpoint.evidence import Evidence, gather
 from celerytrail.sql.checkpoint.key_file import read_public
 from celerytrail.sql.checkpoint.trust import Place
 from celerytrail.sql.errors import SqlError
+from celerytrail.sql.read_model_slices import SliceFile
 from celerytrail.sql.verification import EXIT_CANNOT, Verdict
 from celerytrail.sql.verify import OUTSIDE, SQL, Verification, verify_ledger
 from celerytrail.sql.verify_daemon import Schedule, VerifyDaemon
@@ -78,6 +79,12 @@ class CannotVerifyAnything(click.ClickException):
     help="Compare what the dashboards read with the ledger too. Once, not with --every.",
 )
 @click.option(
+    "--read-model-slices",
+    "slice_file",
+    type=_FILE,
+    help="Keep what is found in each slice of the read model in this file; run again to go on from there.",
+)
+@click.option(
     "--progress/--no-progress",
     default=None,
     help="Show on stderr how far it has come.  [on a terminal]",
@@ -97,6 +104,7 @@ def verify(
     full_every: float,
     jobs: int,
     read_model: bool,
+    slice_file: Path | None,
     progress: bool | None,
 ) -> None:
     """Verify that the ledger is what was committed, byte for byte and in order.
@@ -120,6 +128,8 @@ def verify(
         )
     if read_model and every is not None:
         raise click.UsageError("--read-model and --every exclude each other.")
+    if slice_file is not None and not read_model:
+        raise click.UsageError("--read-model-slices goes with --read-model.")
     ways = (SQL, OUTSIDE) if way == "both" else (way,)
     kept_file = since or against
     try:
@@ -148,6 +158,7 @@ def verify(
                 evidence=evidence,
                 jobs=jobs,
                 read_model=read_model,
+                slices=SliceFile(slice_file) if slice_file is not None else None,
                 progress=shown,
             )
         if head_out is not None and result.verdict is not Verdict.BROKEN:

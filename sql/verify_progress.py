@@ -61,7 +61,7 @@ class _Lines:
     """A line every few seconds and one at the end of each way."""
 
     def begin(self, way: str) -> Progress:
-        unit = "tables" if way == READ_MODEL else "rows"
+        unit = "slices" if way == READ_MODEL else "rows"
         started = time.monotonic()
         due = started + LINE_SECONDS
 

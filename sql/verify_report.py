@@ -66,8 +66,10 @@ def report_lines(result: Verification) -> list[str]:
 def read_model_lines(found: ReadModelCheck) -> list[str]:
     """Return what was compared of the read model, and the first rows that differ."""
     rows, differing = sum(found.rows.values()), sum(found.differing.values())
+    earlier = sum(one.resumed for one in found.slices)
+    before = f" ({earlier} of {len(found.slices)} slices by an earlier run)" if earlier else ""
     if not differing:
-        return [f"read model: {rows:,} rows, as the ledger has them"]
+        return [f"read model: {rows:,} rows, as the ledger has them{before}"]
     tables = ", ".join(f"{count:,} of {table}" for table, count in found.differing.items() if count)
     lines = [
         (

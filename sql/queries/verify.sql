@@ -12,6 +12,7 @@ SET LOCAL standard_conforming_strings = on;
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL work_mem = '64MB';
+SET LOCAL bytea_output = 'hex';
 SET LOCAL jit = off;
 
 -- name: outside_ledger
@@ -355,11 +356,22 @@ FROM celerytrail.actions a
 CROSS JOIN LATERAL celerytrail.named_tasks(a.phase, a.target, a.detail) AS n
 WHERE a.service IS NOT NULL
 
+-- name: read_model_extent
+-- Which ledger it is, and how many rows its blocks speak of.
+SELECT l.ledger_id, (SELECT coalesce(sum(b.cnt), 0)::int8 FROM celerytrail.blocks b)
+FROM celerytrail.ledger l;
+
+-- name: read_model_in_slice
+((hashtextextended({column}::text, 0) & 9223372036854775807) % {of} = {number})
+
 -- name: read_model_compare
--- Compares a table with what the ledger gives for it: how many rows it has, how many differ, then the first
+-- Compares a slice of a table with what the ledger gives for it: how many rows it has, how many differ, then the first
 -- of those: key, what it is, which columns. Rows that reach back before what was dropped are left out.
-WITH staged AS NOT MATERIALIZED ({staged}),
-expected ({columns}) AS MATERIALIZED ({select}),
+WITH staged AS NOT MATERIALIZED (
+    SELECT g.* FROM ({staged}) AS g WHERE {staged_here}
+), expected ({columns}) AS MATERIALIZED (
+    SELECT x.* FROM ({select}) AS x ({columns}) WHERE {expected_here}
+),
 differing AS (
     SELECT
         concat_ws(' ', {keys}) AS key,
@@ -377,11 +389,11 @@ differing AS (
                 ORDER BY j.key
             )
         END AS altered_columns
-    FROM celerytrail.{table} AS l
+    FROM (SELECT t.* FROM celerytrail.{table} AS t WHERE {stored_here}) AS l
     FULL JOIN expected e USING ({keys})
     WHERE ROW({stored}) IS DISTINCT FROM ROW({given}) AND {comparable}
 )
-SELECT NULL, (SELECT count(*) FROM celerytrail.{table})::text, (SELECT count(*) FROM differing)::text, NULL::text[]
+SELECT NULL, (SELECT count(*) FROM celerytrail.{table} AS t WHERE {stored_here})::text, (SELECT count(*) FROM differing)::text, NULL::text[]
 UNION ALL
 (SELECT d.key, d.what, NULL, d.altered_columns FROM differing d ORDER BY d.key LIMIT {at_most});
 

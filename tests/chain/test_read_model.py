@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql import read_model_check
 from celerytrail.sql.read_model_check import ReadModelCheck, check_read_model
+from celerytrail.sql.read_model_slices import SliceFile
+from celerytrail.sql.verification import CannotVerify, Progress
 from celerytrail.sql.verify_command import verify
 from tests.chain.chained_ledger import ChainedLedger, append_action
 from tests.span_rows import NOON, span_row, task_rows
@@ -67,6 +69,79 @@ def test_what_the_sink_keeps_is_what_the_ledger_gives(busy: MigratedDatabase):
     assert not found.differs
     for table in ("tasks", "runs", "run_ends", "groups", "workers", "streams", "task_actions"):
         assert found.rows[table] > 0
+
+
+@pytest.mark.parametrize("rows_in_a_slice", [1, 7, 1000])
+def test_slices_give_what_the_whole_does(busy: MigratedDatabase, rows_in_a_slice: int):
+    busy.run(
+        "UPDATE celerytrail.tasks SET state = 'lied' WHERE task_id < 'm';"
+        "DELETE FROM celerytrail.runs; UPDATE celerytrail.workers SET worker = worker || 'x';"
+        "UPDATE celerytrail.streams SET abandoned_at = NULL; DELETE FROM celerytrail.task_actions"
+    )
+    whole = checked(busy)
+    said: list[tuple[int, int]] = []
+    found = check_read_model(
+        busy.dsn("verifier"),
+        lambda done, of: said.append((done, of)),
+        rows_in_a_slice=rows_in_a_slice,
+    )
+    assert (found.rows, found.differing) == (whole.rows, whole.differing)
+    assert set(found.differences) >= set(whole.differences)
+    assert sum(whole.differing.values()) > 5
+    ledger_rows = busy.value("SELECT sum(cnt)::int8 FROM celerytrail.blocks")
+    slices = len(whole.rows) * -(-ledger_rows // rows_in_a_slice)
+    assert said == [(number + 1, slices) for number in range(slices)]
+    assert sum(one.rows for one in found.slices) == sum(whole.rows.values())
+
+
+def test_a_comparison_that_was_broken_off_goes_on_where_it_was(
+    busy: MigratedDatabase, tmp_path: Path
+):
+    path = tmp_path / "slices"
+
+    class BrokenOff(Exception):
+        pass
+
+    def stop(done: int, of: int) -> None:
+        if done == of // 2:
+            raise BrokenOff
+
+    def run(progress: Progress | None = None) -> ReadModelCheck:
+        return check_read_model(
+            busy.dsn("verifier"), progress, kept=SliceFile(path), rows_in_a_slice=20
+        )
+
+    with pytest.raises(BrokenOff):
+        run(stop)
+    half = len(path.read_bytes().splitlines()) - 1
+    # The last line of a process that was killed may be torn.
+    path.write_bytes(path.read_bytes()[:-5])
+    found = run()
+    assert sum(one.resumed for one in found.slices) == half - 1
+    assert (found.differs, found.rows) == (False, checked(busy).rows)
+
+    busy.run("UPDATE celerytrail.tasks SET state = 'lied'")
+    assert not run().differs, "all of it was found in order before"
+    path.unlink()
+    assert run().differs
+    busy.run("DELETE FROM celerytrail.task_actions")
+    again = run()
+    # What was found in order stays so, what differed is looked at again.
+    assert again.differing["tasks"] > 0
+    assert again.differing["task_actions"] == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}\n", b"no json\n", b'{"format": 1, "slices": 3}\n', b"[1]\n"]
+)
+def test_a_file_of_something_else_is_no_file_of_slices(
+    busy: MigratedDatabase, tmp_path: Path, content: bytes
+):
+    path = tmp_path / "slices"
+    path.write_bytes(content)
+    with pytest.raises(CannotVerify, match="name a"):
+        check_read_model(busy.dsn("verifier"), kept=SliceFile(path))
+    assert path.read_bytes() == content
 
 
 def test_every_table_of_the_read_model_is_compared(busy: MigratedDatabase):
@@ -156,6 +231,16 @@ def test_the_command_tells_a_lying_read_model_from_a_broken_chain(
     assert "secret-queue" not in said
     code, said = run("--json")
     assert (code, json.loads(said)["read_model"]["differing"]["tasks"]) == (5, 5)
+    slices = tmp_path / "slices"
+    code, said = run("--json", "--read-model-slices", str(slices))
+    told = json.loads(said)["read_model"]["slices"]
+    assert (code, {one["resumed"] for one in told}) == (5, {False})
+    chained.database.run("UPDATE celerytrail.tasks SET queue = 'orders'")
+    code, said = run("--json", "--read-model-slices", str(slices))
+    told = json.loads(said)["read_model"]["slices"]
+    assert {one["table"] for one in told if not one["resumed"]} == {"tasks"}
+    assert code == 3
+    chained.database.run("UPDATE celerytrail.tasks SET queue = 'secret-queue'")
     chained.tamper("UPDATE celerytrail.chain_head SET n = 5")
     assert run()[0] == 1
     assert run("--every", "1")[0] == 2

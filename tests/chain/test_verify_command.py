@@ -74,7 +74,7 @@ def test_progress_is_shown_where_it_is_wanted_and_json_stays_alone(chained: Chai
     lines = shown.stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["sql", "outside", "read model"]
     assert "21 of 21 rows, 100 %" in lines[0]
-    assert "tables, 100 %" in lines[2]
+    assert "slices, 100 %" in lines[2]
     assert run(chained).stderr == run(chained, "--no-progress").stderr == ""
 
 
