@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import click
 
 from celerytrail.sql.doctor.examination import EXIT_CANNOT, examine, exit_code, report
+from celerytrail.sql.doctor.sink_checks import Sinks
 from celerytrail.sql.errors import SqlError
 
 
@@ -18,8 +21,23 @@ class CannotExamine(click.ClickException):
 
 @click.command()
 @click.option("--dsn", envvar="CELERYTRAIL_DSN", required=True, help="Postgres connection string.")
+@click.option(
+    "--sink",
+    "urls",
+    multiple=True,
+    envvar="CELERYTRAIL_DOCTOR_SINKS",
+    metavar="URL",
+    help="A sink to ask too, by https or on this host; repeatable. With a token in CELERYTRAIL_TOKEN, or in the file "
+    "that CELERYTRAIL_TOKEN_FILE names, it is compared with the database.",
+)
+@click.option(
+    "--sink-ca",
+    "certificate",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Certificates to trust for --sink, instead of the system's.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(dsn: str, as_json: bool) -> None:
+def doctor(dsn: str, urls: tuple[str, ...], certificate: Path | None, as_json: bool) -> None:
     """Say what is wrong with the ledger's database, and what to do.
 
     Works as any of the ledger's roles, changes nothing, and says what the role could not see;
@@ -34,7 +52,7 @@ def doctor(dsn: str, as_json: bool) -> None:
       4  the database cannot be reached
     """
     try:
-        findings = examine(dsn)
+        findings = examine(dsn, Sinks(urls, _token() if urls else None, certificate))
     except SqlError as error:
         if as_json:
             click.echo(json.dumps({"exit_code": EXIT_CANNOT, "error": str(error)}))
@@ -46,3 +64,14 @@ def doctor(dsn: str, as_json: bool) -> None:
     else:
         click.echo("\n".join(report(findings)))
     raise SystemExit(code)
+
+
+def _token() -> str | None:
+    """Return the token that sinks are asked with: no option, since others see those of a process."""
+    named = os.environ.get("CELERYTRAIL_TOKEN_FILE")
+    if not named:
+        return os.environ.get("CELERYTRAIL_TOKEN") or None
+    try:
+        return Path(named).read_text("utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError("the file of CELERYTRAIL_TOKEN_FILE cannot be read.") from error

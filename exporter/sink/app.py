@@ -7,6 +7,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
+from celerytrail.exporter.sink.about import about_blueprint
 from celerytrail.exporter.sink.admission import Admission
 from celerytrail.exporter.sink.config import SinkConfig
 from celerytrail.exporter.sink.guard_watch import GuardWatch
@@ -30,6 +31,7 @@ def create_app(
     receiver = Receiver(ledger, metrics, admission, config.body_bounds, guards)
     app.register_blueprint(receiver.blueprint())
     app.register_blueprint(health_blueprint(ledger, guards, metrics))
+    app.register_blueprint(about_blueprint(ledger, guards, config.chains))
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> tuple[Response, int]:

@@ -141,6 +141,18 @@ class Ledger:
 
         return self._transaction(look)
 
+    def identity(self) -> tuple[str, int]:
+        """Return the id of the ledger, and the number of the newest migration that was applied.
+
+        Raises LedgerUnavailable, LedgerRefused where the ledger has no identity.
+        """
+        row = self._transaction(
+            lambda connection: connection.execute(queries("ingest")["identity"]).fetchone()
+        )
+        if row is None:
+            raise LedgerRefused("the ledger has no identity: restore celerytrail.ledger")
+        return str(row[0]), int(row[1])
+
     def authenticate(self, token_hash: bytes) -> Principal:
         """Return who a token speaks for, given its SHA-256.
 

@@ -10,6 +10,7 @@ import psycopg
 from celerytrail.sql.connection import connect
 from celerytrail.sql.doctor import ledger_checks, server_checks
 from celerytrail.sql.doctor.finding import Check, Connection, Finding, Level
+from celerytrail.sql.doctor.sink_checks import Sinks, sinks
 from celerytrail.sql.snapshot import what_failed
 
 EXIT_OK = 0
@@ -56,13 +57,18 @@ CHECKS = (
 )
 
 
-def examine(dsn: str) -> list[Finding]:
+def examine(dsn: str, asked: Sinks | None = None) -> list[Finding]:
     """Run every check on the ledger at ``dsn`` and return what they found, in the order of the table.
 
-    What the role may not see is a finding too. Raises DatabaseUnreachable.
+    The sinks of ``asked``, where there are any, are asked last. What the role may not see is a finding too. Raises DatabaseUnreachable.
     """
     with connect(dsn, application_name="celerytrail doctor", autocommit=True) as connection:
-        return [finding for row in CHECKS for finding in _run(row, connection)]
+        found = [finding for row in CHECKS for finding in _run(row, connection)]
+        if asked is not None and asked.urls:
+            found += [
+                replace(finding, check=sinks.__name__) for finding in sinks(connection, asked)
+            ]
+    return found
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
@@ -80,7 +86,7 @@ def report(findings: Sequence[Finding]) -> Iterator[str]:
         if finding.todo:
             yield f"       do: {finding.todo}"
     counts = [f"{sum(one.level is level for one in findings)} {level.value}" for level in Level]
-    yield f"{len(CHECKS)} checks: {', '.join(counts)}"
+    yield f"{len({finding.check for finding in findings})} checks: {', '.join(counts)}"
 
 
 def _run(row: Row, connection: Connection) -> list[Finding]:

@@ -91,3 +91,6 @@ ORDER BY h.chain;
 
 -- name: batch_ids
 SELECT (SELECT s.last_value FROM celerytrail.batch_seq s), (SELECT max(b.batch_id) FROM celerytrail.blocks b);
+
+-- name: newest_migration
+SELECT max(m.id) FROM celerytrail.migrations m;

@@ -63,6 +63,10 @@ CREATE TEMPORARY TABLE staged_payloads (
     body bytea NOT NULL
 ) ON COMMIT DELETE ROWS;
 
+-- name: identity
+SELECT l.ledger_id::text, (SELECT coalesce(max(m.id), 0) FROM celerytrail.migrations m)
+FROM celerytrail.ledger l;
+
 -- name: authenticate
 -- Binds the session to the principal of a token; without it no row can be inserted.
 SELECT principal_id, name, namespace, service, environment
