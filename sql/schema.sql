@@ -53,6 +53,55 @@ CREATE TYPE celerytrail.task_key AS (
 
 ALTER TYPE celerytrail.task_key OWNER TO celerytrail_owner;
 
+-- Name: task_step; Type: TYPE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TYPE celerytrail.task_step AS (
+	task_id text,
+	step text,
+	event_id uuid,
+	span_id bytea,
+	parent_span_id bytea,
+	send_id bytea,
+	run_id bytea,
+	trace_id bytea,
+	span_name text,
+	span_kind smallint,
+	status_code smallint,
+	start_unix_nano bigint,
+	end_unix_nano bigint,
+	retries integer,
+	queue text,
+	worker text,
+	host text,
+	pid integer,
+	exception_class text
+);
+
+ALTER TYPE celerytrail.task_step OWNER TO celerytrail_owner;
+
+-- Name: abandoned_erasures(integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.abandoned_erasures(older_than_seconds integer) RETURNS TABLE(erasure_id uuid, actor text, begun_at timestamp with time zone, remaining bigint, continued_by text)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT
+        e.erasure_id, e.actor, e.begun_at,
+        (SELECT count(*) FROM celerytrail.erasure_targets t WHERE t.erasure_id = e.erasure_id),
+        e.continued_by
+    FROM celerytrail.erasures e
+    WHERE e.finished_at IS NULL
+      AND e.begun_at < clock_timestamp() - make_interval(secs => greatest($1, 0))
+      AND pg_try_advisory_xact_lock(hashtextextended('celerytrail erase ' || e.erasure_id, 0))
+    ORDER BY e.begun_at
+$_$;
+
+ALTER FUNCTION celerytrail.abandoned_erasures(older_than_seconds integer) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION abandoned_erasures(older_than_seconds integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.abandoned_erasures(older_than_seconds integer) IS 'The erasures begun longer ago that nobody finished and no session works on, oldest first.';
+
 -- Name: add_quarantine(text, bytea[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) RETURNS void
@@ -237,6 +286,22 @@ ALTER FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, 
 
 COMMENT ON FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea) IS 'Writes one action row into the chain and returns the time that the database gave it. Raises CT007 for what is too large.';
 
+-- Name: attend_erasure(uuid); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.attend_erasure(erasure_id uuid) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    -- Of the session, so that it ends with the process, however that ends.
+    SELECT pg_try_advisory_lock(hashtextextended('celerytrail erase ' || $1, 0))
+$_$;
+
+ALTER FUNCTION celerytrail.attend_erasure(erasure_id uuid) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION attend_erasure(erasure_id uuid); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.attend_erasure(erasure_id uuid) IS 'Says to others that this session works on an erasure. False where another session does.';
+
 -- Name: authenticate(bytea); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.authenticate(token_hash bytea) RETURNS TABLE(principal_id bigint, name text, namespace text, service text, environment text)
@@ -285,6 +350,22 @@ ALTER FUNCTION celerytrail.authenticate_api_token(token_hash bytea) OWNER TO cel
 -- Name: FUNCTION authenticate_api_token(token_hash bytea); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) IS 'Whose token this is and what it may do, given the SHA-256 of the token. No row for one that is unknown, expired or revoked.';
+
+-- Name: bar_attribute(text, bigint); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.bar_attribute(attribute text, counted bigint) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (((('{"key":"'::text || attribute) || '","value":'::text) || counted) || '}'::text);
+
+ALTER FUNCTION celerytrail.bar_attribute(attribute text, counted bigint) OWNER TO celerytrail_owner;
+
+-- Name: bar_attribute(text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.bar_attribute(attribute text, said text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (((('{"key":"'::text || attribute) || '","value":'::text) || to_json(said)) || '}'::text);
+
+ALTER FUNCTION celerytrail.bar_attribute(attribute text, said text) OWNER TO celerytrail_owner;
 
 -- Name: begin_erasure(uuid, text, text, text, text[], text, text, text, text, text, timestamp with time zone, timestamp with time zone, text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2242,6 +2323,21 @@ $$;
 
 ALTER FUNCTION celerytrail.keep_reason(intent_id uuid, reason text) OWNER TO celerytrail_owner;
 
+-- Name: leave_erasure(uuid); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.leave_erasure(erasure_id uuid) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT pg_advisory_unlock(hashtextextended('celerytrail erase ' || $1, 0))
+$_$;
+
+ALTER FUNCTION celerytrail.leave_erasure(erasure_id uuid) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION leave_erasure(erasure_id uuid); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.leave_erasure(erasure_id uuid) IS 'Takes back what attend_erasure() said.';
+
 -- Name: link_block(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.link_block() RETURNS trigger
@@ -3830,6 +3926,183 @@ ALTER FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds doubl
 
 COMMENT ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) IS 'Takes over the open intents whose lease ran out, at most 100, each by one caller only, with what they told on the way.';
 
+-- Name: task_bars(text[], text, text, text, date, date, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) RETURNS TABLE(task_id text, bar_id text, parent_bar_id text, name text, place text, start_ms numeric, end_ms numeric, kind text, status_code integer, status_message text, tags text, service_tags text, points text, follows text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 ROWS 100
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    deployment_tags text := concat_ws(
+        ',', celerytrail.bar_attribute('service.namespace', of_namespace),
+        celerytrail.bar_attribute('deployment.environment.name', of_environment)
+    );
+    retained_from date := (SELECT h.retained_from FROM celerytrail.horizon h);
+    found_steps celerytrail.task_step[];
+BEGIN
+    -- Days as constants: the partitions of all others are not even looked at.
+    EXECUTE format(
+        $spans$
+            SELECT array_agg(ROW(
+                s.task_id, s.step, s.event_id, s.span_id, s.parent_span_id, s.send_id, s.run_id,
+                s.trace_id, s.span_name, s.span_kind, s.status_code, s.start_unix_nano, s.end_unix_nano,
+                s.retries, s.queue, s.worker, s.host, s.pid, s.exception_class
+            )::celerytrail.task_step)
+            FROM celerytrail.spans s
+            WHERE s.task_id = ANY ($1)
+              AND (s.namespace, s.service, s.environment) = ($2, $3, $4)
+              -- The partitions of these days, and those of the events whose clock was beyond all days.
+              AND (s.day BETWEEN %L AND %L OR s.day IN ('-infinity', 'infinity'))
+        $spans$,
+        from_day, to_day
+    )
+    INTO found_steps
+    USING of_tasks, of_namespace, of_service, of_environment;
+
+    RETURN QUERY
+    SELECT
+        s.task_id, b.bar_id,
+        CASE
+            WHEN NOT s.is_send AND s.has_send THEN encode(s.send_id, 'hex')
+            WHEN c.group_id IS NOT NULL THEN c.bar_id
+            ELSE coalesce(
+                (
+                    SELECT encode(r.run_id, 'hex')
+                    FROM celerytrail.runs r
+                    WHERE s.is_send AND r.run_id = s.parent_span_id
+                      AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
+                      -- What retention has dropped is no bar.
+                      AND (r.started_at AT TIME ZONE 'UTC')::date >= retained_from
+                      AND (
+                          SELECT coalesce(t.root_group_id, t.root_id, t.task_id)
+                          FROM celerytrail.tasks t
+                          WHERE t.task_id = r.task_id
+                            AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+                      ) = of_workflow
+                ),
+                root_bar_id
+            )
+        END,
+        CASE
+            WHEN s.is_send THEN
+                s.span_name || coalesce(': ' || s.task_name, '')
+                || CASE WHEN s.retries > 0 THEN ', attempt ' || (s.retries + 1) ELSE '' END
+            WHEN b.part = 2 THEN 'run ' || coalesce(s.task_name, '')
+            ELSE s.span_name
+        END,
+        -- Grafana gives each its own colour: who sent it, the queue it waited in, the worker that ran it.
+        CASE
+            WHEN s.is_send THEN of_service
+            WHEN b.part = 1 AND s.step = 'started' THEN coalesce('queue ' || s.queue, of_service)
+            ELSE coalesce(s.worker, of_service)
+        END,
+        CASE WHEN b.part = 2 THEN s.end_unix_nano ELSE s.start_unix_nano END / 1000000.0,
+        CASE
+            WHEN b.part = 1 THEN s.end_unix_nano / 1000000.0
+            WHEN s.ended_unix_nano IS NOT NULL THEN greatest(s.ended_unix_nano, s.end_unix_nano) / 1000000.0
+            WHEN s.is_newest_send AND s.is_unfinished THEN extract(epoch FROM now()) * 1000
+            ELSE greatest(extract(epoch FROM s.updated_at) * 1000, s.end_unix_nano / 1000000.0)
+        END,
+        CASE
+            WHEN b.part = 2 OR s.span_kind = 5 THEN 'consumer'
+            WHEN s.span_kind = 4 THEN 'producer'
+            WHEN s.span_kind = 3 THEN 'client'
+            WHEN s.span_kind = 2 THEN 'server'
+            ELSE 'internal'
+        END,
+        CASE WHEN b.part = 2 THEN 0 ELSE s.status_code END,
+        s.exception_class,
+        '[' || concat_ws(
+            ',', celerytrail.bar_attribute('task_id', s.task_id), celerytrail.bar_attribute('task', s.task_name),
+            celerytrail.bar_attribute('step', s.step), celerytrail.bar_attribute('attempt', s.retries + 1),
+            celerytrail.bar_attribute('queue', s.queue), celerytrail.bar_attribute('worker', s.worker),
+            celerytrail.bar_attribute('error.type', s.exception_class),
+            celerytrail.bar_attribute('trace_id', encode(s.trace_id, 'hex'))
+        ) || ']',
+        '[' || concat_ws(
+            ',', deployment_tags, celerytrail.bar_attribute('service.instance.id', s.worker),
+            celerytrail.bar_attribute('host.name', s.host), celerytrail.bar_attribute('process.pid', s.pid)
+        ) || ']',
+        coalesce(CASE WHEN s.is_send THEN '[' || s.points || ']' END, '[]'),
+        -- A body follows its headers: the newest run of each.
+        coalesce(
+            CASE WHEN b.part = 1 AND s.body_of IS NOT NULL AND (s.is_send OR s.step = 'started' AND NOT s.has_send) THEN (
+                SELECT json_agg(json_build_object('traceID', of_workflow, 'spanID', encode(last.run_id, 'hex')))::text
+                FROM celerytrail.tasks h
+                CROSS JOIN LATERAL (
+                    SELECT r.run_id
+                    FROM celerytrail.runs r
+                    WHERE r.task_id = h.task_id
+                      AND (r.namespace, r.service, r.environment) = (h.namespace, h.service, h.environment)
+                    ORDER BY r.started_at DESC NULLS LAST
+                    LIMIT 1
+                ) AS last
+                WHERE h.group_id = s.body_of AND h.task_id <> s.task_id
+                  AND (h.namespace, h.service, h.environment) = (of_namespace, of_service, of_environment)
+            ) END,
+            '[]'
+        )
+    FROM (
+        -- The steps of the tasks, each with what those beside it say: whether its send is known, and whether
+        -- the end of its run is.
+        SELECT
+            t.task_id, t.task_name, t.group_id, t.updated_at, t.send_id = a.send_id AS is_newest_send,
+            t.finished_at IS NULL OR t.state = 'retried' AS is_unfinished,
+            -- The chord whose body it is.
+            (
+                SELECT c.group_id
+                FROM celerytrail.groups c
+                WHERE c.chord_body_id = t.task_id
+                  AND (c.namespace, c.service, c.environment) = (of_namespace, of_service, of_environment)
+                LIMIT 1
+            ) AS body_of,
+            a.step, a.span_id, a.parent_span_id, a.send_id, a.run_id, a.span_name, a.span_kind,
+            a.status_code::int4, a.start_unix_nano, a.end_unix_nano, a.retries, a.queue, a.worker,
+            a.host, a.pid, a.exception_class, a.trace_id,
+            a.step IN ('sent', 'send_failed') AS is_send,
+            bool_or(a.step IN ('sent', 'send_failed') AND a.span_id = a.send_id) OVER same_send AS has_send,
+            bool_or(a.span_id = a.run_id) OVER same_run AS has_run,
+            -- A run whose end nobody reported ended no later than its send did.
+            max(a.end_unix_nano) FILTER (WHERE p.ends AND p.rank >= 30) OVER same_send AS ended_unix_nano,
+            row_number() OVER (PARTITION BY a.span_id ORDER BY p.rank DESC, a.event_id) AS place,
+            row_number() OVER (PARTITION BY a.run_id, a.step ORDER BY a.event_id) AS place_in_run,
+            string_agg(
+                '{"timestamp":' || to_json(a.end_unix_nano / 1000000.0) || ',"name":' || to_json(a.step)
+                || ',"fields":[' || celerytrail.bar_attribute('event', a.step) || ','
+                || coalesce(celerytrail.bar_attribute('worker', a.worker), '{"key":"worker","value":null}') || ']}',
+                ','
+            ) FILTER (WHERE a.step = 'received') OVER same_send AS points
+        FROM unnest(found_steps) AS a
+        JOIN celerytrail.tasks t
+            ON t.task_id = a.task_id
+           AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+        JOIN celerytrail.steps p ON p.step = a.step
+        WINDOW
+            same_send AS (PARTITION BY a.task_id, a.send_id),
+            same_run AS (PARTITION BY a.run_id)
+    ) AS s
+    -- A step is a bar; a start is the end of a wait, and of a run that is not over the beginning.
+    CROSS JOIN LATERAL (
+        SELECT 1, encode(s.span_id, 'hex')
+        WHERE s.place = 1 AND (s.step <> 'received' OR NOT s.has_send)
+        UNION ALL
+        SELECT 2, encode(s.run_id, 'hex')
+        WHERE s.step = 'started' AND s.run_id IS NOT NULL AND NOT s.has_run AND s.place_in_run = 1
+    ) AS b (part, bar_id)
+    LEFT JOIN celerytrail.workflow_groups c
+        ON c.workflow_id = of_workflow AND c.group_id = coalesce(s.body_of, s.group_id)
+       AND (c.namespace, c.service, c.environment) = (of_namespace, of_service, of_environment);
+END
+$_$;
+
+ALTER FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) IS 'Every bar of these tasks of one workflow in one deployment: each send, wait and run.';
+
 -- Name: tasks_by_ledger(text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(namespace text, service text, environment text, task_id text, task_name text, queue text, eta timestamp with time zone, priority integer, retries integer, send_id bytea, trace_id bytea, message_day date, args_commitment bytea, kwargs_commitment bytea, stamps_commitment bytea, body_commitment bytea, message_key bytea, state text, inferred boolean, worker text, finished_at timestamp with time zone, runtime_us bigint, exception_class text, state_day date, exception_commitment bytea, traceback_commitment bytea, result_commitment bytea, state_key bytea, started_at timestamp with time zone, queue_wait_us bigint, start_key bytea, root_id text, parent_id text, group_id text, root_group_id text, chord_body_id text, attempts integer, first_sent_at timestamp with time zone, sent_at timestamp with time zone, received_at timestamp with time zone, updated_at timestamp with time zone)
@@ -4425,6 +4698,476 @@ ALTER FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound i
 -- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) IS 'Ends sessions of Grafana''s role, and long or idle transactions of sinks and the action API, beyond the bounds. Returns each, with the reason.';
+
+-- Name: workflow_bars(text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) RETURNS TABLE(task_id text, bar_id text, parent_bar_id text, name text, place text, start_ms numeric, end_ms numeric, kind text, status_code integer, status_message text, tags text, service_tags text, points text, follows text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 ROWS 100
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    deployment_tags text := concat_ws(
+        ',', celerytrail.bar_attribute('service.namespace', of_namespace),
+        celerytrail.bar_attribute('deployment.environment.name', of_environment)
+    );
+    retained_from date := (SELECT h.retained_from FROM celerytrail.horizon h);
+    root_span bytea;
+    root_sent_at timestamptz;
+    root_bar_id text;
+    members text[];
+    from_day date;
+    to_day date;
+BEGIN
+    SELECT g.span_id, g.first_sent_at INTO root_span, root_sent_at
+    FROM celerytrail.groups g
+    WHERE g.group_id = of_workflow AND g.root_group_id = of_workflow
+      AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment);
+    root_bar_id := coalesce(
+        encode(root_span, 'hex'),
+        left(encode(sha256(convert_to('celerytrail/bar/v1 ' || of_workflow, 'UTF8')), 'hex'), 16)
+    );
+
+    RETURN QUERY
+    SELECT
+        NULL::text, root_bar_id, NULL::text, w.kind || ' ' || w.name, of_service,
+        extract(epoch FROM least(w.started_at, root_sent_at)) * 1000,
+        extract(epoch FROM CASE WHEN w.unfinished > 0 THEN now() ELSE greatest(w.updated_at, w.finished_at) END) * 1000,
+        'internal',
+        CASE WHEN w.state IN ('failed', 'partially failed', 'body never ran') THEN 2 ELSE 0 END,
+        CASE WHEN w.state <> 'succeeded' THEN w.state END,
+        '[' || concat_ws(
+            ',', celerytrail.bar_attribute('workflow', of_workflow), celerytrail.bar_attribute('kind', w.kind),
+            celerytrail.bar_attribute('state', w.state), celerytrail.bar_attribute('members', w.members),
+            celerytrail.bar_attribute('succeeded', w.succeeded), celerytrail.bar_attribute('failed', w.failed),
+            celerytrail.bar_attribute('unfinished', w.unfinished)
+        ) || ']',
+        '[' || deployment_tags || ']', '[]', '[]'
+    FROM celerytrail.workflow_state(of_workflow, of_namespace, of_service, of_environment) AS w;
+
+    PERFORM
+    FROM celerytrail.groups g
+    WHERE g.root_group_id = of_workflow AND g.group_id <> of_workflow
+      AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment);
+    IF FOUND THEN
+        RETURN QUERY
+        SELECT
+            NULL::text, i.bar_id,
+            coalesce(
+                (
+                    SELECT o.bar_id
+                    FROM celerytrail.workflow_groups o
+                    WHERE o.workflow_id = of_workflow AND o.group_id <> i.group_id AND o.span_id = i.parent_span_id
+                      AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment)
+                    LIMIT 1
+                ),
+                (
+                    SELECT encode(r.run_id, 'hex')
+                    FROM celerytrail.runs r
+                    WHERE r.run_id = i.parent_span_id
+                      AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
+                      -- What retention has dropped is no bar.
+                      AND (r.started_at AT TIME ZONE 'UTC')::date >= retained_from
+                      AND (
+                          SELECT coalesce(t.root_group_id, t.root_id, t.task_id)
+                          FROM celerytrail.tasks t
+                          WHERE t.task_id = r.task_id
+                            AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+                      ) = of_workflow
+                ),
+                root_bar_id
+            ),
+            i.kind || coalesce(' ' || m.name, ''), i.service,
+            extract(epoch FROM least(i.first_sent_at, m.started_at)) * 1000,
+            extract(epoch FROM CASE WHEN m.unfinished > 0 THEN now() ELSE greatest(m.finished_at, i.first_sent_at) END) * 1000,
+            'internal', CASE WHEN m.failed > 0 THEN 2 ELSE 0 END, NULL::text,
+            '[' || concat_ws(
+                ',', celerytrail.bar_attribute('group', i.group_id), celerytrail.bar_attribute('kind', i.kind),
+                celerytrail.bar_attribute('members', m.members), celerytrail.bar_attribute('failed', m.failed),
+                celerytrail.bar_attribute('unfinished', m.unfinished)
+            ) || ']',
+            '[' || deployment_tags || ']', '[]', '[]'
+        FROM celerytrail.workflow_groups i
+        CROSS JOIN LATERAL (
+            SELECT
+                count(*) AS members, min(t.task_name) AS name,
+                min(coalesce(t.first_sent_at, t.started_at)) AS started_at, max(t.finished_at) AS finished_at,
+                count(*) FILTER (WHERE t.finished_at IS NULL OR t.state = 'retried') AS unfinished,
+                count(*) FILTER (
+                    WHERE t.finished_at IS NOT NULL AND t.state NOT IN ('succeeded', 'ignored', 'retried')
+                ) AS failed
+            FROM celerytrail.tasks t
+            WHERE t.group_id = i.group_id
+              AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+        ) AS m
+        WHERE i.workflow_id = of_workflow AND i.group_id <> of_workflow
+          AND (i.namespace, i.service, i.environment) = (of_namespace, of_service, of_environment);
+    END IF;
+
+    -- Celery's own polls for a chord are no part of what somebody published.
+    SELECT array_agg(t.task_id), min(t.first_day), max(t.last_day) INTO members, from_day, to_day
+    FROM celerytrail.workflow_tasks t
+    WHERE t.workflow_id = of_workflow
+      AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment);
+    IF members IS NOT NULL THEN
+        RETURN QUERY
+        SELECT b.*
+        FROM celerytrail.task_bars(
+            members, of_namespace, of_service, of_environment, from_day, to_day, of_workflow, root_bar_id
+        ) AS b;
+    END IF;
+END
+$$;
+
+ALTER FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) IS 'Every bar of the waterfall of a workflow in one deployment: its root, the groups in it, each send, wait and run.';
+
+-- Name: workflow_members(text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text) RETURNS TABLE(task_id text, task_name text, role text, group_id text, index bigint, state text, outcome text, failed boolean, queue text, worker text, retries integer, attempts integer, queue_wait_us bigint, runtime_us bigint, exception_class text, first_sent_at timestamp with time zone, started_at timestamp with time zone, finished_at timestamp with time zone, updated_at timestamp with time zone, root_id text, parent_id text, trace_id text, retried_as text, retried boolean, acknowledged boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 ROWS 10
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    members text[];
+    message_days date[];
+    indexes jsonb;
+BEGIN
+    SELECT array_agg(t.task_id), array_agg(DISTINCT t.message_day) INTO members, message_days
+    FROM celerytrail.tasks t
+    WHERE coalesce(t.root_group_id, t.root_id, t.task_id) = of_workflow
+      AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment);
+    -- Days as constants: the partitions of all others are not even looked at.
+    EXECUTE format(
+        $spans$
+            SELECT jsonb_object_agg(s.task_id || ' ' || s.day, s.attributes ->> 'celery.group_index')
+            FROM celerytrail.spans s
+            WHERE s.task_id = ANY ($1) AND s.day = ANY (%L::date[])
+              AND (s.namespace, s.service, s.environment) = ($2, $3, $4)
+              AND s.attributes ->> 'celery.group_index' ~ '^[0-9]{1,18}$'
+        $spans$,
+        message_days
+    )
+    INTO indexes
+    USING members, of_namespace, of_service, of_environment;
+
+    RETURN QUERY
+    SELECT
+        m.task_id, m.task_name,
+        CASE
+            WHEN m.body_of IS NOT NULL THEN 'body'
+            WHEN m.group_id IS NOT NULL THEN 'header'
+            WHEN m.root_group_id IS NULL AND m.parent_id IS NOT NULL AND NOT EXISTS (
+                SELECT
+                FROM celerytrail.tasks sibling
+                WHERE sibling.parent_id = m.parent_id AND sibling.task_id <> m.task_id
+                  AND (sibling.namespace, sibling.service, sibling.environment) = (of_namespace, of_service, of_environment)
+            ) THEN 'link'
+            WHEN m.task_id = of_workflow THEN 'link'
+            ELSE 'child'
+        END,
+        coalesce(m.body_of, m.group_id),
+        (indexes ->> (m.task_id || ' ' || m.message_day))::int8,
+        m.state, m.outcome, m.outcome = 'failed', m.queue, m.worker, m.retries, m.attempts,
+        m.queue_wait_us, m.runtime_us, m.exception_class, m.first_sent_at, m.started_at, m.finished_at,
+        m.updated_at, m.root_id, m.parent_id, encode(m.trace_id, 'hex'),
+        (
+            SELECT a.new_task_id
+            FROM celerytrail.task_actions a
+            WHERE a.task_id = m.task_id AND a.new_task_id IS NOT NULL AND a.result = 'sent'
+              AND (a.namespace, a.service, a.environment) = (of_namespace, of_service, of_environment)
+            ORDER BY a.action_time DESC, a.action_id DESC
+            LIMIT 1
+        ),
+        m.is_retried, m.is_acknowledged
+    FROM celerytrail.workflow_tasks m
+    WHERE m.workflow_id = of_workflow
+      AND (m.namespace, m.service, m.environment) = (of_namespace, of_service, of_environment);
+END
+$_$;
+
+ALTER FUNCTION celerytrail.workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text) IS 'The tasks of a workflow of one deployment, one row each.';
+
+-- Name: workflow_state(text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.workflow_state(of_workflow text, of_namespace text, of_service text, of_environment text) RETURNS TABLE(kind text, name text, root_id text, group_id text, state text, started_at timestamp with time zone, finished_at timestamp with time zone, updated_at timestamp with time zone, members bigint, succeeded bigint, failed bigint, unfinished bigint, culprit_task_id text, culprit_task_name text, culprit_exception_class text, acknowledged boolean, retried boolean, needs_attention boolean, headers bigint, chord_body_id text, trace_id text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 ROWS 1
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $_$
+#variable_conflict use_column
+DECLARE
+    w record;
+    group_kind text;
+    -- The column of that name is one of groups too.
+    known_body text;
+    body_name text;
+    body_state text;
+    root_name text;
+    root_state text;
+    root_length int4;
+    without_body text[];
+    body_is_missing bool := false;
+    body_is_late bool := false;
+    body_is_retried bool := false;
+    chain_is_short bool := false;
+BEGIN
+    SELECT
+        coalesce(min(m.root_id) FILTER (WHERE m.root_group_id IS NULL), min(m.root_id)) AS root_id,
+        bool_or(m.root_group_id IS NOT NULL) AS is_group,
+        min(coalesce(m.first_sent_at, m.started_at, m.finished_at)) AS started_at,
+        max(m.finished_at) AS finished_at,
+        max(m.updated_at) AS updated_at,
+        count(*) AS members,
+        count(*) FILTER (WHERE m.outcome = 'succeeded') AS succeeded,
+        count(*) FILTER (WHERE m.outcome = 'failed') AS failed,
+        count(*) FILTER (WHERE m.outcome = 'unfinished') AS unfinished,
+        count(*) FILTER (WHERE m.group_id = m.workflow_id AND m.body_of IS DISTINCT FROM m.workflow_id) AS headers,
+        count(*) FILTER (WHERE m.outcome = 'failed' AND NOT m.is_retried AND NOT m.is_acknowledged) AS open_failures,
+        count(*) FILTER (WHERE m.is_retried) AS retried,
+        count(*) FILTER (WHERE m.is_acknowledged) AS acknowledged,
+        count(*) FILTER (WHERE m.chain_length > 1) AS chains,
+        min(m.task_name) FILTER (WHERE m.group_id IS NOT NULL AND m.body_of IS NULL) AS first_name,
+        max(m.task_name) FILTER (WHERE m.group_id IS NOT NULL AND m.body_of IS NULL) AS last_name
+    INTO w
+    FROM celerytrail.workflow_tasks m
+    WHERE m.workflow_id = of_workflow
+      AND (m.namespace, m.service, m.environment) = (of_namespace, of_service, of_environment);
+    IF w.members = 0 THEN
+        RETURN;
+    END IF;
+    -- Where no task is in a group, the workflow is a task, and no group has its id.
+    IF w.is_group THEN
+        SELECT o.group_id, o.kind, o.chord_body_id, encode(o.trace_id, 'hex')
+        INTO group_id, group_kind, known_body, trace_id
+        FROM celerytrail.groups o
+        WHERE o.group_id = of_workflow
+          AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment);
+        IF known_body IS NOT NULL THEN
+            SELECT t.task_name, t.state INTO body_name, body_state
+            FROM celerytrail.tasks t
+            WHERE t.task_id = known_body
+              AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment);
+        END IF;
+    ELSE
+        SELECT t.task_name, t.state, t.chain_length INTO root_name, root_state, root_length
+        FROM celerytrail.tasks t
+        WHERE t.task_id = of_workflow
+          AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment);
+    END IF;
+
+    IF w.is_group THEN
+        kind := CASE WHEN group_kind = 'chord' OR known_body IS NOT NULL THEN 'chord' ELSE 'group' END;
+        name := coalesce(w.first_name, '?') || CASE WHEN w.first_name <> w.last_name THEN ', ...' ELSE '' END
+            || coalesce(' -> ' || body_name, '');
+    ELSE
+        name := coalesce(root_name, '?');
+        kind := CASE
+            WHEN root_length > 1 THEN 'chain'
+            WHEN w.members = 1 THEN 'task'
+            -- Where its first send is not known: a chain is a line, nobody in it has two successors.
+            WHEN (
+                SELECT count(l.parent_id) = count(DISTINCT l.parent_id)
+                FROM celerytrail.tasks l
+                WHERE coalesce(l.root_group_id, l.root_id, l.task_id) = of_workflow
+                  AND (l.namespace, l.service, l.environment) = (of_namespace, of_service, of_environment)
+            ) THEN 'chain'
+            ELSE 'task'
+        END;
+    END IF;
+
+    -- The chords in it whose body was never sent to anybody. A failed header is another matter: Celery then
+    -- marks the body as failed, and never sends it.
+    IF w.is_group AND w.failed = 0 THEN
+        without_body := ARRAY(
+            SELECT o.group_id
+            FROM celerytrail.groups o
+            WHERE (o.group_id = of_workflow OR o.root_group_id = of_workflow)
+              AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment)
+              AND (o.kind = 'chord' OR o.chord_body_id IS NOT NULL)
+              -- Whichever deployment the worker is of that sent it.
+              AND NOT EXISTS (SELECT FROM celerytrail.tasks t WHERE t.task_id = o.chord_body_id)
+              -- Where nobody knows the id of the body, whatever is beside the headers may be it.
+              AND (o.chord_body_id IS NOT NULL OR NOT EXISTS (
+                  SELECT
+                  FROM celerytrail.tasks t
+                  WHERE coalesce(t.root_group_id, t.root_id, t.task_id) = of_workflow
+                    AND (t.namespace, t.service, t.environment) = (o.namespace, o.service, o.environment)
+                    AND t.group_id IS DISTINCT FROM o.group_id
+              ))
+        );
+        IF cardinality(without_body) > 0 THEN
+            SELECT
+                true,
+                -- Time for what is under way between the last header and the body; and where not all headers are
+                -- known, or their number is not, for those that are still being sent.
+                coalesce(bool_or(
+                    h.others = 0 AND (
+                        h.members >= greatest(o.size, 1) AND h.finished_at < now() - interval '60 seconds'
+                        OR w.unfinished = 0 AND w.updated_at < now() - interval '10 minutes'
+                    )
+                ), false),
+                coalesce(bool_and(h.is_retried), false)
+            INTO body_is_missing, body_is_late, body_is_retried
+            FROM celerytrail.groups o
+            CROSS JOIN LATERAL (
+                SELECT
+                    count(*) AS members,
+                    count(*) FILTER (WHERE t.finished_at IS NULL OR t.state NOT IN ('succeeded', 'ignored')) AS others,
+                    max(t.finished_at) AS finished_at,
+                    bool_or(EXISTS (
+                        SELECT
+                        FROM celerytrail.task_actions a
+                        WHERE a.task_id = t.task_id
+                          AND (a.namespace, a.service, a.environment) = (t.namespace, t.service, t.environment)
+                          AND a.verb = 'retry-chord' AND a.new_task_id IS NOT NULL AND a.result = 'sent'
+                    )) AS is_retried
+                FROM celerytrail.tasks t
+                WHERE t.group_id = o.group_id
+                  AND (t.namespace, t.service, t.environment) = (o.namespace, o.service, o.environment)
+                  AND t.task_id IS DISTINCT FROM o.chord_body_id
+            ) AS h
+            WHERE o.group_id = ANY (without_body)
+              AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment);
+        END IF;
+    END IF;
+
+    -- The chains in it of which a link was never sent. From the first on each link says how many there are from it on,
+    -- so that the next one is told from what else it sent. A link that is a group or a chord says nothing: where the
+    -- last known link sent one, as many tasks have to follow each other from there on as there are links.
+    IF w.chains > 0 AND w.failed = 0 AND w.unfinished = 0 THEN
+        WITH RECURSIVE firsts AS MATERIALIZED (
+            SELECT t.task_id, t.root_id, t.chain_length
+            FROM celerytrail.tasks t
+            WHERE coalesce(t.root_group_id, t.root_id, t.task_id) = of_workflow
+              AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+              AND t.chain_length > 1
+        ), astray AS MATERIALIZED (
+            -- Another task took the place of such a link: its parent is not, or not only, the link before it.
+            SELECT n.task_id, n.root_id, n.chain_left
+            FROM (SELECT DISTINCT f.root_id FROM firsts f) AS r
+            JOIN celerytrail.tasks n ON n.root_id = r.root_id
+            WHERE n.chain_left IS NOT NULL
+              AND NOT EXISTS (
+                  SELECT FROM celerytrail.tasks p
+                  WHERE p.task_id = n.parent_id AND p.task_id <> n.task_id
+                    AND coalesce(p.chain_left, p.chain_length) = n.chain_left + 1
+              )
+        ), links (first_id, root_id, task_id, from_it_on) AS (
+            SELECT f.task_id, f.root_id, f.task_id, f.chain_length
+            FROM firsts f
+            UNION
+            SELECT l.first_id, l.root_id, n.task_id, l.from_it_on - 1
+            FROM links l
+            -- Whichever deployment the worker is of that sent it, and inside of a group or not.
+            JOIN LATERAL (
+                SELECT c.task_id, c.chain_left FROM celerytrail.tasks c WHERE c.parent_id = l.task_id
+                UNION ALL
+                SELECT a.task_id, a.chain_left FROM astray a WHERE a.root_id = l.root_id
+            ) AS n ON n.chain_left = l.from_it_on - 1
+        ), last_known AS (
+            SELECT DISTINCT ON (l.first_id) l.first_id, l.task_id, l.from_it_on
+            FROM links l
+            ORDER BY l.first_id, l.from_it_on, l.task_id
+        ), following (first_id, length, task_id, place) AS (
+            SELECT k.first_id, k.from_it_on, k.task_id, 1
+            FROM last_known k
+            WHERE k.from_it_on > 1
+              AND EXISTS (
+                  SELECT FROM celerytrail.tasks c WHERE c.parent_id = k.task_id AND c.group_id IS NOT NULL
+              )
+            UNION ALL
+            SELECT f.first_id, f.length, n.task_id, f.place + 1
+            FROM following f
+            JOIN celerytrail.tasks n ON n.parent_id = f.task_id
+            WHERE f.place < f.length
+        )
+        SELECT count(*) > 0 INTO chain_is_short
+        FROM last_known k
+        WHERE k.from_it_on > 1
+          AND NOT EXISTS (SELECT FROM following f WHERE f.first_id = k.first_id AND f.place >= f.length);
+    END IF;
+
+    state := CASE
+        WHEN w.failed = 0 AND body_is_late THEN 'body never ran'
+        WHEN w.failed = 0 AND (w.unfinished > 0 OR body_is_missing) THEN 'running'
+        WHEN w.failed = 0 AND chain_is_short THEN
+            CASE WHEN w.finished_at < now() - interval '60 seconds' THEN 'broken off' ELSE 'running' END
+        WHEN w.failed = 0 THEN 'succeeded'
+        WHEN kind = 'chord' AND body_state = 'succeeded' THEN 'partially failed'
+        WHEN kind = 'group' AND w.failed < w.members THEN 'partially failed'
+        WHEN kind = 'task' AND root_state = 'succeeded' THEN 'partially failed'
+        ELSE 'failed'
+    END;
+
+    -- The first failure that is not the consequence of another: it stays the same when somebody retries it. What
+    -- an operator ended is it only where nothing else failed. One task waits for another that it sent, and a
+    -- chord's body for its headers.
+    IF w.failed > 0 THEN
+        SELECT f.task_id, f.task_name, f.exception_class
+        INTO culprit_task_id, culprit_task_name, culprit_exception_class
+        FROM celerytrail.workflow_tasks f
+        WHERE f.workflow_id = of_workflow
+          AND (f.namespace, f.service, f.environment) = (of_namespace, of_service, of_environment)
+          AND f.outcome = 'failed'
+        ORDER BY
+            coalesce(f.exception_class, '') ~ '(^|\.)ChordError$'
+            OR EXISTS (
+                SELECT
+                FROM celerytrail.tasks child
+                WHERE child.parent_id = f.task_id
+                  AND (child.namespace, child.service, child.environment) = (f.namespace, f.service, f.environment)
+                  AND child.state NOT IN ('succeeded', 'ignored', 'retried')
+                  AND child.finished_at <= f.finished_at
+            )
+            OR f.body_of IS NOT NULL AND EXISTS (
+                SELECT
+                FROM celerytrail.tasks header
+                WHERE header.group_id = f.body_of AND header.task_id <> f.task_id
+                  AND (header.namespace, header.service, header.environment) = (f.namespace, f.service, f.environment)
+                  AND header.state NOT IN ('succeeded', 'ignored', 'retried')
+                  AND header.finished_at <= f.finished_at
+            ),
+            f.is_acknowledged, f.finished_at, f.task_id
+        LIMIT 1;
+    END IF;
+
+    root_id := w.root_id;
+    started_at := w.started_at;
+    finished_at := CASE WHEN state <> 'running' THEN w.finished_at END;
+    updated_at := w.updated_at;
+    members := w.members;
+    succeeded := w.succeeded;
+    failed := w.failed;
+    unfinished := w.unfinished;
+    acknowledged := w.failed > 0 AND w.open_failures = 0 AND w.acknowledged > 0;
+    retried := CASE
+        WHEN state = 'body never ran' THEN body_is_retried
+        ELSE w.failed > 0 AND w.open_failures = 0 AND w.retried > 0
+    END;
+    needs_attention := state IN ('failed', 'partially failed') AND w.open_failures > 0
+        OR state = 'body never ran' AND NOT body_is_retried;
+    headers := w.headers;
+    chord_body_id := known_body;
+    RETURN NEXT;
+END
+$_$;
+
+ALTER FUNCTION celerytrail.workflow_state(of_workflow text, of_namespace text, of_service text, of_environment text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION workflow_state(of_workflow text, of_namespace text, of_service text, of_environment text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.workflow_state(of_workflow text, of_namespace text, of_service text, of_environment text) IS 'What a workflow of one deployment is: one row, none where it has no task.';
 
 -- Name: write_lost(celerytrail.spans[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5460,6 +6203,37 @@ ALTER TABLE celerytrail.read_model_checks ALTER COLUMN check_id ADD GENERATED AL
     CACHE 1
 );
 
+-- Name: rebuilds; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.rebuilds (
+    rebuild_id bigint NOT NULL,
+    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    run_by text DEFAULT SESSION_USER NOT NULL,
+    repaired boolean NOT NULL,
+    spans bigint NOT NULL,
+    actions bigint NOT NULL,
+    different bigint NOT NULL,
+    differing jsonb NOT NULL,
+    seconds double precision NOT NULL
+);
+
+ALTER TABLE celerytrail.rebuilds OWNER TO celerytrail_owner;
+
+-- Name: TABLE rebuilds; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.rebuilds IS 'Each rebuild of the read model that came to its end, or look at what one would change: how many rows were not as the ledger has them.';
+
+-- Name: rebuilds_rebuild_id_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE celerytrail.rebuilds ALTER COLUMN rebuild_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME celerytrail.rebuilds_rebuild_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 -- Name: run_ends; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.run_ends (
@@ -5818,7 +6592,8 @@ CREATE TABLE celerytrail.tasks (
     sent_at timestamp with time zone,
     received_at timestamp with time zone,
     updated_at timestamp with time zone,
-    chain_length integer
+    chain_length integer,
+    chain_left integer
 )
 WITH (fillfactor='70');
 
@@ -5877,6 +6652,14 @@ ALTER TABLE celerytrail.verifications OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.verifications IS 'What each run of `celerytrail verify --every` said of each chain. ok: against a head kept outside; internal: consistent in itself only. For dashboards, not for auditors.';
 
+-- Name: COLUMN verifications.rows; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.verifications.rows IS 'Rows of this chain that were read after from_n.';
+
+-- Name: COLUMN verifications.seconds; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.verifications.seconds IS 'How long the whole run took, by both ways: chains are read together.';
+
 -- Name: verifications_verification_id_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
 
 ALTER TABLE celerytrail.verifications ALTER COLUMN verification_id ADD GENERATED ALWAYS AS IDENTITY (
@@ -5934,6 +6717,43 @@ CREATE VIEW celerytrail.workflow_groups AS
   WHERE (root_group_id IS NOT NULL);
 
 ALTER VIEW celerytrail.workflow_groups OWNER TO celerytrail_owner;
+
+-- Name: workflow_inner_groups; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_inner_groups AS
+ SELECT workflow_id,
+    namespace,
+    service,
+    environment,
+    group_id,
+    kind,
+    chord_body_id,
+    span_id,
+    parent_span_id,
+    first_sent_at,
+    updated_at,
+    bar_id,
+    siblings
+   FROM ( SELECT i.workflow_id,
+            i.namespace,
+            i.service,
+            i.environment,
+            i.group_id,
+            i.kind,
+            i.chord_body_id,
+            i.span_id,
+            i.parent_span_id,
+            i.first_sent_at,
+            i.updated_at,
+            i.bar_id,
+            count(*) OVER (PARTITION BY i.workflow_id, i.namespace, i.service, i.environment) AS siblings
+           FROM celerytrail.workflow_groups i
+          WHERE (i.group_id <> i.workflow_id)) g
+  WHERE ((siblings <= 30) AND (( SELECT count(*) AS count
+           FROM celerytrail.tasks t
+          WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = g.workflow_id) AND ((t.namespace = g.namespace) AND (t.service = g.service) AND (t.environment = g.environment)))) <= 60));
+
+ALTER VIEW celerytrail.workflow_inner_groups OWNER TO celerytrail_owner;
 
 -- Name: workflow_tasks; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -6016,404 +6836,6 @@ ALTER VIEW celerytrail.workflow_tasks OWNER TO celerytrail_owner;
 -- Name: VIEW workflow_tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON VIEW celerytrail.workflow_tasks IS 'Each task with the workflow it belongs to, how it ended, and whether somebody saw to it.';
-
--- Name: workflow_steps; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE VIEW celerytrail.workflow_steps AS
- SELECT t.workflow_id,
-    t.namespace,
-    t.service,
-    t.environment,
-    t.task_id,
-    t.task_name,
-    t.group_id,
-    t.body_of,
-    t.outcome,
-    t.updated_at,
-    (t.send_id = s.send_id) AS is_newest_send,
-    s.step,
-    s.span_id,
-    s.parent_span_id,
-    s.send_id,
-    s.run_id,
-    s.span_name,
-    s.span_kind,
-    s.status_code,
-    s.start_unix_nano,
-    s.end_unix_nano,
-    s.retries,
-    s.queue,
-    s.worker,
-    s.host,
-    s.pid,
-    s.exception_class,
-    s.trace_id,
-    (s.step = ANY (ARRAY['sent'::text, 'send_failed'::text])) AS is_send,
-    bool_or(((s.step = ANY (ARRAY['sent'::text, 'send_failed'::text])) AND (s.span_id = s.send_id))) OVER same_send AS has_send,
-    bool_or((s.span_id = s.run_id)) OVER same_run AS has_run,
-    max(s.end_unix_nano) FILTER (WHERE (p.ends AND (p.rank >= 30))) OVER same_send AS ended_unix_nano,
-    row_number() OVER (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.span_id ORDER BY p.rank DESC, s.event_id) AS place,
-    row_number() OVER (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.run_id, s.step ORDER BY s.event_id) AS place_in_run,
-    json_agg(json_build_object('timestamp', ((s.end_unix_nano)::numeric / 1000000.0), 'name', s.step, 'fields', json_build_array(json_build_object('key', 'event', 'value', s.step), json_build_object('key', 'worker', 'value', s.worker)))) FILTER (WHERE (s.step = 'received'::text)) OVER same_send AS points
-   FROM ((celerytrail.workflow_tasks t
-     JOIN celerytrail.spans s ON (((s.task_id = t.task_id) AND ((s.namespace = t.namespace) AND (s.service = t.service) AND (s.environment = t.environment)) AND (((s.day >= t.first_day) AND (s.day <= t.last_day)) OR (s.day = ANY (ARRAY['-infinity'::date, 'infinity'::date]))))))
-     JOIN celerytrail.steps p ON ((p.step = s.step)))
-  WINDOW same_send AS (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, t.task_id, s.send_id), same_run AS (PARTITION BY t.workflow_id, t.namespace, t.service, t.environment, s.run_id);
-
-ALTER VIEW celerytrail.workflow_steps OWNER TO celerytrail_owner;
-
--- Name: workflows; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
-
-CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
- SELECT w.namespace,
-    w.service,
-    w.environment,
-    w.workflow_id,
-    k.kind,
-    n.name,
-    w.root_id,
-    g.group_id,
-    s.state,
-    w.started_at,
-        CASE
-            WHEN (s.state <> 'running'::text) THEN w.finished_at
-            ELSE NULL::timestamp with time zone
-        END AS finished_at,
-    w.updated_at,
-    w.members,
-    w.succeeded,
-    w.failed,
-    w.unfinished,
-    c.task_id AS culprit_task_id,
-    c.task_name AS culprit_task_name,
-    c.exception_class AS culprit_exception_class,
-    ((w.failed > 0) AND (w.open_failures = 0) AND (w.acknowledged > 0)) AS acknowledged,
-        CASE
-            WHEN (s.state = 'body never ran'::text) THEN b.is_retried
-            ELSE ((w.failed > 0) AND (w.open_failures = 0) AND (w.retried > 0))
-        END AS retried,
-    (((s.state = ANY (ARRAY['failed'::text, 'partially failed'::text])) AND (w.open_failures > 0)) OR ((s.state = 'body never ran'::text) AND (NOT b.is_retried))) AS needs_attention,
-    w.headers,
-    g.chord_body_id,
-    encode(g.trace_id, 'hex'::text) AS trace_id
-   FROM (((((((((( SELECT m.workflow_id,
-            m.namespace,
-            m.service,
-            m.environment,
-            COALESCE(min(m.root_id) FILTER (WHERE (m.root_group_id IS NULL)), min(m.root_id)) AS root_id,
-            bool_or((m.root_group_id IS NOT NULL)) AS is_group,
-            min(COALESCE(m.first_sent_at, m.started_at, m.finished_at)) AS started_at,
-            max(m.finished_at) AS finished_at,
-            max(m.updated_at) AS updated_at,
-            count(*) AS members,
-            count(*) FILTER (WHERE (m.outcome = 'succeeded'::text)) AS succeeded,
-            count(*) FILTER (WHERE (m.outcome = 'failed'::text)) AS failed,
-            count(*) FILTER (WHERE (m.outcome = 'unfinished'::text)) AS unfinished,
-            count(*) FILTER (WHERE ((m.group_id = m.workflow_id) AND (m.body_of IS DISTINCT FROM m.workflow_id))) AS headers,
-            count(*) FILTER (WHERE ((m.outcome = 'failed'::text) AND (NOT m.is_retried) AND (NOT m.is_acknowledged))) AS open_failures,
-            count(*) FILTER (WHERE m.is_retried) AS retried,
-            count(*) FILTER (WHERE m.is_acknowledged) AS acknowledged,
-            count(*) FILTER (WHERE (m.chain_length > 1)) AS chains,
-            min(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS first_name,
-            max(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS last_name
-           FROM celerytrail.workflow_tasks m
-          GROUP BY m.workflow_id, m.namespace, m.service, m.environment) w
-     LEFT JOIN celerytrail.groups g ON (((g.group_id = w.workflow_id) AND ((g.namespace = w.namespace) AND (g.service = w.service) AND (g.environment = w.environment)))))
-     LEFT JOIN celerytrail.tasks body ON (((body.task_id = g.chord_body_id) AND ((body.namespace = w.namespace) AND (body.service = w.service) AND (body.environment = w.environment)))))
-     LEFT JOIN celerytrail.tasks root ON (((root.task_id = w.workflow_id) AND ((root.namespace = w.namespace) AND (root.service = w.service) AND (root.environment = w.environment)))))
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN (w.is_group AND ((g.kind = 'chord'::text) OR (g.chord_body_id IS NOT NULL))) THEN 'chord'::text
-                    WHEN w.is_group THEN 'group'::text
-                    WHEN (root.chain_length > 1) THEN 'chain'::text
-                    WHEN (w.members = 1) THEN 'task'::text
-                    WHEN ( SELECT (count(l_1.parent_id) = count(DISTINCT l_1.parent_id))
-                       FROM celerytrail.tasks l_1
-                      WHERE ((COALESCE(l_1.root_group_id, l_1.root_id, l_1.task_id) = w.workflow_id) AND ((l_1.namespace = w.namespace) AND (l_1.service = w.service) AND (l_1.environment = w.environment)))) THEN 'chain'::text
-                    ELSE 'task'::text
-                END AS "case") k(kind))
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN w.is_group THEN ((COALESCE(w.first_name, '?'::text) ||
-                    CASE
-                        WHEN (w.first_name <> w.last_name) THEN ', ...'::text
-                        ELSE ''::text
-                    END) || COALESCE((' -> '::text || body.task_name), ''::text))
-                    ELSE COALESCE(root.task_name, '?'::text)
-                END AS "coalesce") n(name))
-     LEFT JOIN LATERAL ( SELECT (count(*) > 0) AS is_missing,
-            COALESCE(bool_or(((h.others = 0) AND (((h.members >= GREATEST(o.size, (1)::bigint)) AND (h.finished_at < (now() - '00:01:00'::interval))) OR ((w.unfinished = 0) AND (w.updated_at < (now() - '00:10:00'::interval)))))), false) AS is_late,
-            COALESCE(bool_and(h.is_retried), false) AS is_retried
-           FROM (celerytrail.groups o
-             CROSS JOIN LATERAL ( SELECT count(*) AS members,
-                    count(*) FILTER (WHERE ((t.finished_at IS NULL) OR (t.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text])))) AS others,
-                    max(t.finished_at) AS finished_at,
-                    bool_or((EXISTS ( SELECT
-                           FROM celerytrail.task_actions a
-                          WHERE ((a.task_id = t.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.verb = 'retry-chord'::text) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text))))) AS is_retried
-                   FROM celerytrail.tasks t
-                  WHERE ((t.group_id = o.group_id) AND ((t.namespace = o.namespace) AND (t.service = o.service) AND (t.environment = o.environment)) AND (t.task_id IS DISTINCT FROM o.chord_body_id))) h)
-          WHERE (w.is_group AND (w.failed = 0) AND ((o.group_id = w.workflow_id) OR (o.root_group_id = w.workflow_id)) AND ((o.namespace = w.namespace) AND (o.service = w.service) AND (o.environment = w.environment)) AND ((o.kind = 'chord'::text) OR (o.chord_body_id IS NOT NULL)) AND (NOT (EXISTS ( SELECT
-                   FROM celerytrail.tasks t
-                  WHERE (t.task_id = o.chord_body_id)))) AND ((o.chord_body_id IS NOT NULL) OR (NOT (EXISTS ( SELECT
-                   FROM celerytrail.tasks t
-                  WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = w.workflow_id) AND ((t.namespace = o.namespace) AND (t.service = o.service) AND (t.environment = o.environment)) AND (t.group_id IS DISTINCT FROM o.group_id)))))))) b ON (true))
-     LEFT JOIN LATERAL ( WITH RECURSIVE links(first_id, length, task_id, place) AS (
-                 SELECT t.task_id,
-                    t.chain_length,
-                    t.task_id,
-                    1 AS "?column?"
-                   FROM celerytrail.tasks t
-                  WHERE ((w.chains > 0) AND (w.failed = 0) AND (w.unfinished = 0) AND (COALESCE(t.root_group_id, t.root_id, t.task_id) = w.workflow_id) AND ((t.namespace = w.namespace) AND (t.service = w.service) AND (t.environment = w.environment)) AND (t.chain_length > 1))
-                UNION ALL
-                 SELECT l_1.first_id,
-                    l_1.length,
-                    n_1.task_id,
-                    (l_1.place + 1)
-                   FROM (links l_1
-                     JOIN celerytrail.tasks n_1 ON ((n_1.parent_id = l_1.task_id)))
-                  WHERE (l_1.place < l_1.length)
-                )
-         SELECT (count(*) > 0) AS is_short,
-            (w.finished_at < (now() - '00:01:00'::interval)) AS is_over
-           FROM ( SELECT
-                   FROM links l_1
-                  GROUP BY l_1.first_id, l_1.length
-                 HAVING (max(l_1.place) < l_1.length)) short) l ON (true))
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN ((w.failed = 0) AND b.is_late) THEN 'body never ran'::text
-                    WHEN ((w.failed = 0) AND ((w.unfinished > 0) OR b.is_missing)) THEN 'running'::text
-                    WHEN ((w.failed = 0) AND l.is_short) THEN
-                    CASE
-                        WHEN l.is_over THEN 'broken off'::text
-                        ELSE 'running'::text
-                    END
-                    WHEN (w.failed = 0) THEN 'succeeded'::text
-                    WHEN ((k.kind = 'chord'::text) AND (body.state = 'succeeded'::text)) THEN 'partially failed'::text
-                    WHEN ((k.kind = 'group'::text) AND (w.failed < w.members)) THEN 'partially failed'::text
-                    WHEN ((k.kind = 'task'::text) AND (root.state = 'succeeded'::text)) THEN 'partially failed'::text
-                    ELSE 'failed'::text
-                END AS "case") s(state))
-     LEFT JOIN LATERAL ( SELECT f.task_id,
-            f.task_name,
-            f.exception_class
-           FROM celerytrail.workflow_tasks f
-          WHERE ((f.workflow_id = w.workflow_id) AND ((f.namespace = w.namespace) AND (f.service = w.service) AND (f.environment = w.environment)) AND (f.outcome = 'failed'::text))
-          ORDER BY ((COALESCE(f.exception_class, ''::text) ~ '(^|\.)ChordError$'::text) OR (EXISTS ( SELECT
-                   FROM celerytrail.tasks child
-                  WHERE ((child.parent_id = f.task_id) AND ((child.namespace = f.namespace) AND (child.service = f.service) AND (child.environment = f.environment)) AND (child.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (child.finished_at <= f.finished_at)))) OR ((f.body_of IS NOT NULL) AND (EXISTS ( SELECT
-                   FROM celerytrail.tasks header
-                  WHERE ((header.group_id = f.body_of) AND (header.task_id <> f.task_id) AND ((header.namespace = f.namespace) AND (header.service = f.service) AND (header.environment = f.environment)) AND (header.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (header.finished_at <= f.finished_at)))))), f.is_acknowledged, f.finished_at, f.task_id
-         LIMIT 1) c ON ((w.failed > 0)));
-
-ALTER VIEW celerytrail_views.workflows OWNER TO celerytrail_owner;
-
--- Name: VIEW workflows; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
-
-COMMENT ON VIEW celerytrail_views.workflows IS 'One row a workflow. Ask for one by workflow_id, or for several by workflow_id = ANY (ARRAY(SELECT ...)): that reaches the index.';
-
--- Name: workflow_bars; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE VIEW celerytrail.workflow_bars AS
- SELECT w.workflow_id,
-    w.namespace,
-    w.service,
-    w.environment,
-    NULL::text AS task_id,
-    r.bar_id,
-    NULL::text AS parent_bar_id,
-    ((w.kind || ' '::text) || w.name) AS name,
-    w.service AS place,
-    'internal'::text AS kind,
-    (EXTRACT(epoch FROM LEAST(w.started_at, g.first_sent_at)) * (1000)::numeric) AS start_ms,
-    (EXTRACT(epoch FROM
-        CASE
-            WHEN (w.unfinished > 0) THEN now()
-            ELSE GREATEST(w.updated_at, w.finished_at)
-        END) * (1000)::numeric) AS end_ms,
-        CASE
-            WHEN (w.state = ANY (ARRAY['failed'::text, 'partially failed'::text, 'body never ran'::text])) THEN 2
-            ELSE 0
-        END AS status_code,
-        CASE
-            WHEN (w.state <> 'succeeded'::text) THEN w.state
-            ELSE NULL::text
-        END AS status_message,
-    json_build_object('workflow', w.workflow_id, 'kind', w.kind, 'state', w.state, 'members', w.members, 'succeeded', w.succeeded, 'failed', w.failed, 'unfinished', w.unfinished) AS tags,
-    json_build_object('service.namespace', w.namespace, 'deployment.environment.name', w.environment) AS service_tags,
-    NULL::json AS points,
-    NULL::json AS follows
-   FROM ((celerytrail_views.workflows w
-     LEFT JOIN celerytrail.workflow_groups g ON (((g.workflow_id = w.workflow_id) AND (g.group_id = w.workflow_id) AND ((g.namespace = w.namespace) AND (g.service = w.service) AND (g.environment = w.environment)))))
-     CROSS JOIN LATERAL ( SELECT COALESCE(g.bar_id, "left"(encode(sha256(convert_to(('celerytrail/bar/v1 '::text || w.workflow_id), 'UTF8'::name)), 'hex'::text), 16)) AS "coalesce") r(bar_id))
-UNION ALL
- SELECT i.workflow_id,
-    i.namespace,
-    i.service,
-    i.environment,
-    NULL::text AS task_id,
-    i.bar_id,
-    COALESCE(( SELECT o_1.bar_id
-           FROM celerytrail.workflow_groups o_1
-          WHERE ((o_1.workflow_id = i.workflow_id) AND (o_1.group_id <> i.group_id) AND ((o_1.namespace = i.namespace) AND (o_1.service = i.service) AND (o_1.environment = i.environment)) AND (o_1.span_id = i.parent_span_id))
-         LIMIT 1), ( SELECT encode(r.run_id, 'hex'::text) AS encode
-           FROM (celerytrail.runs r
-             JOIN celerytrail.tasks t ON (((t.task_id = r.task_id) AND ((t.namespace = r.namespace) AND (t.service = r.service) AND (t.environment = r.environment)))))
-          WHERE ((r.run_id = i.parent_span_id) AND (((r.started_at AT TIME ZONE 'UTC'::text))::date >= ( SELECT h.retained_from
-                   FROM celerytrail.horizon h)) AND ((r.namespace = i.namespace) AND (r.service = i.service) AND (r.environment = i.environment)) AND (COALESCE(t.root_group_id, t.root_id, t.task_id) = i.workflow_id))
-         LIMIT 1), o.bar_id, "left"(encode(sha256(convert_to(('celerytrail/bar/v1 '::text || i.workflow_id), 'UTF8'::name)), 'hex'::text), 16)) AS parent_bar_id,
-    (i.kind || COALESCE((' '::text || m.name), ''::text)) AS name,
-    i.service AS place,
-    'internal'::text AS kind,
-    (EXTRACT(epoch FROM LEAST(i.first_sent_at, m.started_at)) * (1000)::numeric) AS start_ms,
-    (EXTRACT(epoch FROM
-        CASE
-            WHEN (m.unfinished > 0) THEN now()
-            ELSE GREATEST(m.finished_at, i.first_sent_at)
-        END) * (1000)::numeric) AS end_ms,
-        CASE
-            WHEN (m.failed > 0) THEN 2
-            ELSE 0
-        END AS status_code,
-    NULL::text AS status_message,
-    json_build_object('group', i.group_id, 'kind', i.kind, 'members', m.members, 'failed', m.failed, 'unfinished', m.unfinished) AS tags,
-    json_build_object('service.namespace', i.namespace, 'deployment.environment.name', i.environment) AS service_tags,
-    NULL::json AS points,
-    NULL::json AS follows
-   FROM ((celerytrail.workflow_groups i
-     LEFT JOIN celerytrail.workflow_groups o ON (((o.workflow_id = i.workflow_id) AND (o.group_id = i.workflow_id) AND ((o.namespace = i.namespace) AND (o.service = i.service) AND (o.environment = i.environment)))))
-     CROSS JOIN LATERAL ( SELECT count(*) AS members,
-            min(t.task_name) AS name,
-            min(COALESCE(t.first_sent_at, t.started_at)) AS started_at,
-            max(t.finished_at) AS finished_at,
-            count(*) FILTER (WHERE ((t.finished_at IS NULL) OR (t.state = 'retried'::text))) AS unfinished,
-            count(*) FILTER (WHERE ((t.finished_at IS NOT NULL) AND (t.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])))) AS failed
-           FROM celerytrail.tasks t
-          WHERE ((t.group_id = i.group_id) AND ((t.namespace = i.namespace) AND (t.service = i.service) AND (t.environment = i.environment)))) m)
-  WHERE ((i.group_id <> i.workflow_id) AND (EXISTS ( SELECT
-           FROM celerytrail.tasks t
-          WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = i.workflow_id) AND ((t.namespace = i.namespace) AND (t.service = i.service) AND (t.environment = i.environment))))))
-UNION ALL
- SELECT s.workflow_id,
-    s.namespace,
-    s.service,
-    s.environment,
-    s.task_id,
-    b.bar_id,
-        CASE
-            WHEN ((NOT s.is_send) AND s.has_send) THEN encode(s.send_id, 'hex'::text)
-            WHEN (c.group_id IS NOT NULL) THEN c.bar_id
-            ELSE COALESCE(( SELECT encode(r.run_id, 'hex'::text) AS encode
-               FROM (celerytrail.runs r
-                 JOIN celerytrail.tasks t ON (((t.task_id = r.task_id) AND ((t.namespace = r.namespace) AND (t.service = r.service) AND (t.environment = r.environment)))))
-              WHERE (s.is_send AND (r.run_id = s.parent_span_id) AND (((r.started_at AT TIME ZONE 'UTC'::text))::date >= ( SELECT h.retained_from
-                       FROM celerytrail.horizon h)) AND ((r.namespace = s.namespace) AND (r.service = s.service) AND (r.environment = s.environment)) AND (COALESCE(t.root_group_id, t.root_id, t.task_id) = s.workflow_id))
-             LIMIT 1), o.bar_id, "left"(encode(sha256(convert_to(('celerytrail/bar/v1 '::text || s.workflow_id), 'UTF8'::name)), 'hex'::text), 16))
-        END AS parent_bar_id,
-        CASE
-            WHEN s.is_send THEN ((s.span_name || COALESCE((': '::text || s.task_name), ''::text)) ||
-            CASE
-                WHEN (s.retries > 0) THEN (', attempt '::text || (s.retries + 1))
-                ELSE ''::text
-            END)
-            WHEN (b.part = 2) THEN ('run '::text || COALESCE(s.task_name, ''::text))
-            ELSE s.span_name
-        END AS name,
-        CASE
-            WHEN s.is_send THEN s.service
-            WHEN ((b.part = 1) AND (s.step = 'started'::text)) THEN COALESCE(('queue '::text || s.queue), s.service)
-            ELSE COALESCE(s.worker, s.service)
-        END AS place,
-        CASE
-            WHEN ((b.part = 2) OR (s.span_kind = 5)) THEN 'consumer'::text
-            WHEN (s.span_kind = 4) THEN 'producer'::text
-            WHEN (s.span_kind = 3) THEN 'client'::text
-            WHEN (s.span_kind = 2) THEN 'server'::text
-            ELSE 'internal'::text
-        END AS kind,
-    ((
-        CASE
-            WHEN (b.part = 2) THEN s.end_unix_nano
-            ELSE s.start_unix_nano
-        END)::numeric / 1000000.0) AS start_ms,
-        CASE
-            WHEN (b.part = 1) THEN ((s.end_unix_nano)::numeric / 1000000.0)
-            WHEN (s.ended_unix_nano IS NOT NULL) THEN ((GREATEST(s.ended_unix_nano, s.end_unix_nano))::numeric / 1000000.0)
-            WHEN (s.is_newest_send AND (s.outcome = 'unfinished'::text)) THEN (EXTRACT(epoch FROM now()) * (1000)::numeric)
-            ELSE GREATEST((EXTRACT(epoch FROM s.updated_at) * (1000)::numeric), ((s.end_unix_nano)::numeric / 1000000.0))
-        END AS end_ms,
-        CASE
-            WHEN (b.part = 2) THEN 0
-            ELSE (s.status_code)::integer
-        END AS status_code,
-    s.exception_class AS status_message,
-    json_build_object('task_id', s.task_id, 'task', s.task_name, 'step', s.step, 'attempt', (s.retries + 1), 'queue', s.queue, 'worker', s.worker, 'error.type', s.exception_class, 'trace_id', encode(s.trace_id, 'hex'::text)) AS tags,
-    json_build_object('service.namespace', s.namespace, 'deployment.environment.name', s.environment, 'service.instance.id', s.worker, 'host.name', s.host, 'process.pid', s.pid) AS service_tags,
-        CASE
-            WHEN s.is_send THEN s.points
-            ELSE NULL::json
-        END AS points,
-        CASE
-            WHEN ((b.part = 1) AND (s.body_of IS NOT NULL) AND (s.is_send OR ((s.step = 'started'::text) AND (NOT s.has_send)))) THEN ( SELECT json_agg(json_build_object('traceID', s.workflow_id, 'spanID', encode(last.run_id, 'hex'::text))) AS json_agg
-               FROM (celerytrail.tasks h
-                 CROSS JOIN LATERAL ( SELECT r.run_id
-                       FROM celerytrail.runs r
-                      WHERE ((r.task_id = h.task_id) AND ((r.namespace = h.namespace) AND (r.service = h.service) AND (r.environment = h.environment)))
-                      ORDER BY r.started_at DESC NULLS LAST
-                     LIMIT 1) last)
-              WHERE ((h.group_id = s.body_of) AND (h.task_id <> s.task_id) AND ((h.namespace = s.namespace) AND (h.service = s.service) AND (h.environment = s.environment))))
-            ELSE NULL::json
-        END AS follows
-   FROM (((celerytrail.workflow_steps s
-     CROSS JOIN LATERAL ( SELECT 1 AS "?column?",
-            encode(s.span_id, 'hex'::text) AS encode
-          WHERE ((s.place = 1) AND ((s.step <> 'received'::text) OR (NOT s.has_send)))
-        UNION ALL
-         SELECT 2,
-            encode(s.run_id, 'hex'::text) AS encode
-          WHERE ((s.step = 'started'::text) AND (s.run_id IS NOT NULL) AND (NOT s.has_run) AND (s.place_in_run = 1))) b(part, bar_id))
-     LEFT JOIN celerytrail.workflow_groups c ON (((c.workflow_id = s.workflow_id) AND (c.group_id = COALESCE(s.body_of, s.group_id)) AND ((c.namespace = s.namespace) AND (c.service = s.service) AND (c.environment = s.environment)))))
-     LEFT JOIN celerytrail.workflow_groups o ON (((o.workflow_id = s.workflow_id) AND (o.group_id = s.workflow_id) AND ((o.namespace = s.namespace) AND (o.service = s.service) AND (o.environment = s.environment)))));
-
-ALTER VIEW celerytrail.workflow_bars OWNER TO celerytrail_owner;
-
--- Name: workflow_inner_groups; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE VIEW celerytrail.workflow_inner_groups AS
- SELECT workflow_id,
-    namespace,
-    service,
-    environment,
-    group_id,
-    kind,
-    chord_body_id,
-    span_id,
-    parent_span_id,
-    first_sent_at,
-    updated_at,
-    bar_id,
-    siblings
-   FROM ( SELECT i.workflow_id,
-            i.namespace,
-            i.service,
-            i.environment,
-            i.group_id,
-            i.kind,
-            i.chord_body_id,
-            i.span_id,
-            i.parent_span_id,
-            i.first_sent_at,
-            i.updated_at,
-            i.bar_id,
-            count(*) OVER (PARTITION BY i.workflow_id, i.namespace, i.service, i.environment) AS siblings
-           FROM celerytrail.workflow_groups i
-          WHERE (i.group_id <> i.workflow_id)) g
-  WHERE ((siblings <= 30) AND (( SELECT count(*) AS count
-           FROM celerytrail.tasks t
-          WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = g.workflow_id) AND ((t.namespace = g.namespace) AND (t.service = g.service) AND (t.environment = g.environment)))) <= 60));
-
-ALTER VIEW celerytrail.workflow_inner_groups OWNER TO celerytrail_owner;
 
 -- Name: workflow_places; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -6873,6 +7295,26 @@ CREATE VIEW celerytrail_views.erased_tasks WITH (security_barrier='true') AS
 
 ALTER VIEW celerytrail_views.erased_tasks OWNER TO celerytrail_owner;
 
+-- Name: erasure_state; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.erasure_state WITH (security_barrier='true') AS
+ SELECT ( SELECT count(*) AS count
+           FROM celerytrail.erased_tasks) AS marks,
+    ( SELECT count(*) AS count
+           FROM celerytrail.erasures e
+          WHERE (e.finished_at IS NULL)) AS open,
+    ( SELECT count(*) AS count
+           FROM celerytrail.erasure_targets) AS remaining,
+    ( SELECT min(e.begun_at) AS min
+           FROM celerytrail.erasures e
+          WHERE (e.finished_at IS NULL)) AS oldest_open;
+
+ALTER VIEW celerytrail_views.erasure_state OWNER TO celerytrail_owner;
+
+-- Name: VIEW erasure_state; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.erasure_state IS 'Tasks whose late payloads are refused, erasures that are not finished, and how many tasks these have still to do.';
+
 -- Name: erasures; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail_views.erasures WITH (security_barrier='true') AS
@@ -7055,6 +7497,21 @@ CREATE VIEW celerytrail_views.read_model_checks WITH (security_barrier='true') A
    FROM celerytrail.read_model_checks c;
 
 ALTER VIEW celerytrail_views.read_model_checks OWNER TO celerytrail_owner;
+
+-- Name: rebuilds; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.rebuilds WITH (security_barrier='true') AS
+ SELECT ended_at,
+    run_by,
+    repaired,
+    spans,
+    actions,
+    different,
+    differing,
+    seconds
+   FROM celerytrail.rebuilds r;
+
+ALTER VIEW celerytrail_views.rebuilds OWNER TO celerytrail_owner;
 
 -- Name: searchable; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -7287,6 +7744,37 @@ CREATE VIEW celerytrail_views.task_names WITH (security_barrier='true') AS
 
 ALTER VIEW celerytrail_views.task_names OWNER TO celerytrail_owner;
 
+-- Name: task_spans; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.task_spans WITH (security_barrier='true') AS
+ SELECT t.namespace,
+    t.service,
+    t.environment,
+    t.workflow_id,
+    t.task_id,
+    t.workflow_id AS "traceID",
+    b.bar_id AS "spanID",
+    b.parent_bar_id AS "parentSpanID",
+    b.name AS "operationName",
+    b.place AS "serviceName",
+    (b.start_ms)::double precision AS "startTime",
+    (GREATEST((b.end_ms - b.start_ms), (0)::numeric))::double precision AS duration,
+    b.kind,
+    b.status_code AS "statusCode",
+    b.status_message AS "statusMessage",
+    b.tags,
+    b.service_tags AS "serviceTags",
+    b.points AS logs,
+    b.follows AS "references"
+   FROM (celerytrail.workflow_tasks t
+     CROSS JOIN LATERAL celerytrail.task_bars(ARRAY[t.task_id], t.namespace, t.service, t.environment, t.first_day, t.last_day, t.workflow_id, NULL::text) b(task_id, bar_id, parent_bar_id, name, place, start_ms, end_ms, kind, status_code, status_message, tags, service_tags, points, follows));
+
+ALTER VIEW celerytrail_views.task_spans OWNER TO celerytrail_owner;
+
+-- Name: VIEW task_spans; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.task_spans IS 'The bars of workflow_spans that are of one task. Ask for one task by its id. A parent may be a bar of another task or group.';
+
 -- Name: tasks; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail_views.tasks WITH (security_barrier='false') AS
@@ -7382,6 +7870,14 @@ CREATE VIEW celerytrail_views.verifications WITH (security_barrier='true') AS
 
 ALTER VIEW celerytrail_views.verifications OWNER TO celerytrail_owner;
 
+-- Name: COLUMN verifications.rows; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail_views.verifications.rows IS 'Rows of this chain that were read after from_n.';
+
+-- Name: COLUMN verifications.seconds; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail_views.verifications.seconds IS 'How long the whole run took, by both ways: chains are read together.';
+
 -- Name: workers; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail_views.workers WITH (security_barrier='true') AS
@@ -7455,57 +7951,90 @@ COMMENT ON VIEW celerytrail_views.workflow_edges IS 'The edges of Grafana''s nod
 -- Name: workflow_members; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail_views.workflow_members WITH (security_barrier='true') AS
- SELECT namespace,
-    service,
-    environment,
-    workflow_id,
-    task_id,
-    task_name,
-        CASE
-            WHEN (body_of IS NOT NULL) THEN 'body'::text
-            WHEN (group_id IS NOT NULL) THEN 'header'::text
-            WHEN ((root_group_id IS NULL) AND (parent_id IS NOT NULL) AND (NOT (EXISTS ( SELECT
-               FROM celerytrail.tasks sibling
-              WHERE ((sibling.parent_id = m.parent_id) AND (sibling.task_id <> m.task_id) AND ((sibling.namespace = m.namespace) AND (sibling.service = m.service) AND (sibling.environment = m.environment))))))) THEN 'link'::text
-            WHEN (task_id = workflow_id) THEN 'link'::text
-            ELSE 'child'::text
-        END AS role,
-    COALESCE(body_of, group_id) AS group_id,
-    ( SELECT ((s.attributes ->> 'celery.group_index'::text))::bigint AS int8
-           FROM celerytrail.spans s
-          WHERE ((s.task_id = m.task_id) AND (s.day = m.message_day) AND ((s.namespace = m.namespace) AND (s.service = m.service) AND (s.environment = m.environment)) AND ((s.attributes ->> 'celery.group_index'::text) ~ '^[0-9]{1,18}$'::text))
-         LIMIT 1) AS index,
-    state,
-    outcome,
-    (outcome = 'failed'::text) AS failed,
-    queue,
-    worker,
-    retries,
-    attempts,
-    queue_wait_us,
-    runtime_us,
-    exception_class,
-    first_sent_at,
-    started_at,
-    finished_at,
-    updated_at,
-    root_id,
-    parent_id,
-    encode(trace_id, 'hex'::text) AS trace_id,
-    ( SELECT a.new_task_id
-           FROM celerytrail.task_actions a
-          WHERE ((a.task_id = m.task_id) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text) AND ((a.namespace = m.namespace) AND (a.service = m.service) AND (a.environment = m.environment)))
-          ORDER BY a.action_time DESC, a.action_id DESC
-         LIMIT 1) AS retried_as,
-    is_retried AS retried,
-    is_acknowledged AS acknowledged
-   FROM celerytrail.workflow_tasks m;
+ SELECT w.namespace,
+    w.service,
+    w.environment,
+    w.workflow_id,
+    m.task_id,
+    m.task_name,
+    m.role,
+    m.group_id,
+    m.index,
+    m.state,
+    m.outcome,
+    m.failed,
+    m.queue,
+    m.worker,
+    m.retries,
+    m.attempts,
+    m.queue_wait_us,
+    m.runtime_us,
+    m.exception_class,
+    m.first_sent_at,
+    m.started_at,
+    m.finished_at,
+    m.updated_at,
+    m.root_id,
+    m.parent_id,
+    m.trace_id,
+    m.retried_as,
+    m.retried,
+    m.acknowledged
+   FROM (( SELECT COALESCE(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
+            t.namespace,
+            t.service,
+            t.environment
+           FROM celerytrail.tasks t
+          GROUP BY COALESCE(t.root_group_id, t.root_id, t.task_id), t.namespace, t.service, t.environment) w
+     CROSS JOIN LATERAL celerytrail.workflow_members(w.workflow_id, w.namespace, w.service, w.environment) m(task_id, task_name, role, group_id, index, state, outcome, failed, queue, worker, retries, attempts, queue_wait_us, runtime_us, exception_class, first_sent_at, started_at, finished_at, updated_at, root_id, parent_id, trace_id, retried_as, retried, acknowledged));
 
 ALTER VIEW celerytrail_views.workflow_members OWNER TO celerytrail_owner;
 
 -- Name: VIEW workflow_members; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
 
 COMMENT ON VIEW celerytrail_views.workflow_members IS 'One row a task of a workflow. retried: the retry did not fail in its turn.';
+
+-- Name: workflows; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.workflows WITH (security_barrier='true') AS
+ SELECT w.namespace,
+    w.service,
+    w.environment,
+    w.workflow_id,
+    s.kind,
+    s.name,
+    s.root_id,
+    s.group_id,
+    s.state,
+    s.started_at,
+    s.finished_at,
+    s.updated_at,
+    s.members,
+    s.succeeded,
+    s.failed,
+    s.unfinished,
+    s.culprit_task_id,
+    s.culprit_task_name,
+    s.culprit_exception_class,
+    s.acknowledged,
+    s.retried,
+    s.needs_attention,
+    s.headers,
+    s.chord_body_id,
+    s.trace_id
+   FROM (( SELECT COALESCE(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
+            t.namespace,
+            t.service,
+            t.environment
+           FROM celerytrail.tasks t
+          GROUP BY COALESCE(t.root_group_id, t.root_id, t.task_id), t.namespace, t.service, t.environment) w
+     CROSS JOIN LATERAL celerytrail.workflow_state(w.workflow_id, w.namespace, w.service, w.environment) s(kind, name, root_id, group_id, state, started_at, finished_at, updated_at, members, succeeded, failed, unfinished, culprit_task_id, culprit_task_name, culprit_exception_class, acknowledged, retried, needs_attention, headers, chord_body_id, trace_id));
+
+ALTER VIEW celerytrail_views.workflows OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflows; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.workflows IS 'One row a workflow. Ask for one by workflow_id, or for several by workflow_id = ANY (ARRAY(SELECT ...)): that reaches the index.';
 
 -- Name: workflow_nodes; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -7604,30 +8133,32 @@ COMMENT ON VIEW celerytrail_views.workflow_nodes IS 'The nodes of Grafana''s nod
 -- Name: workflow_spans; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
 CREATE VIEW celerytrail_views.workflow_spans WITH (security_barrier='true') AS
- SELECT namespace,
-    service,
-    environment,
-    workflow_id,
-    task_id,
-    workflow_id AS "traceID",
-    bar_id AS "spanID",
-    parent_bar_id AS "parentSpanID",
-    name AS "operationName",
-    place AS "serviceName",
-    (start_ms)::double precision AS "startTime",
-    (GREATEST((end_ms - start_ms), (0)::numeric))::double precision AS duration,
-    kind,
-    status_code AS "statusCode",
-    status_message AS "statusMessage",
-    (COALESCE(( SELECT json_agg(json_build_object('key', t.key, 'value', t.value)) AS json_agg
-           FROM json_each(b.tags) t(key, value)
-          WHERE (json_typeof(t.value) <> 'null'::text)), '[]'::json))::text AS tags,
-    (COALESCE(( SELECT json_agg(json_build_object('key', t.key, 'value', t.value)) AS json_agg
-           FROM json_each(b.service_tags) t(key, value)
-          WHERE (json_typeof(t.value) <> 'null'::text)), '[]'::json))::text AS "serviceTags",
-    (COALESCE(points, '[]'::json))::text AS logs,
-    (COALESCE(follows, '[]'::json))::text AS "references"
-   FROM celerytrail.workflow_bars b;
+ SELECT w.namespace,
+    w.service,
+    w.environment,
+    w.workflow_id,
+    b.task_id,
+    w.workflow_id AS "traceID",
+    b.bar_id AS "spanID",
+    b.parent_bar_id AS "parentSpanID",
+    b.name AS "operationName",
+    b.place AS "serviceName",
+    (b.start_ms)::double precision AS "startTime",
+    (GREATEST((b.end_ms - b.start_ms), (0)::numeric))::double precision AS duration,
+    b.kind,
+    b.status_code AS "statusCode",
+    b.status_message AS "statusMessage",
+    b.tags,
+    b.service_tags AS "serviceTags",
+    b.points AS logs,
+    b.follows AS "references"
+   FROM (( SELECT COALESCE(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
+            t.namespace,
+            t.service,
+            t.environment
+           FROM celerytrail.tasks t
+          GROUP BY COALESCE(t.root_group_id, t.root_id, t.task_id), t.namespace, t.service, t.environment) w
+     CROSS JOIN LATERAL celerytrail.workflow_bars(w.workflow_id, w.namespace, w.service, w.environment) b(task_id, bar_id, parent_bar_id, name, place, start_ms, end_ms, kind, status_code, status_message, tags, service_tags, points, follows));
 
 ALTER VIEW celerytrail_views.workflow_spans OWNER TO celerytrail_owner;
 
@@ -7783,6 +8314,11 @@ ALTER TABLE ONLY celerytrail.quarantine
 
 ALTER TABLE ONLY celerytrail.read_model_checks
     ADD CONSTRAINT read_model_checks_pkey PRIMARY KEY (check_id);
+
+-- Name: rebuilds rebuilds_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
+
+ALTER TABLE ONLY celerytrail.rebuilds
+    ADD CONSTRAINT rebuilds_pkey PRIMARY KEY (rebuild_id);
 
 -- Name: run_ends run_ends_pkey; Type: CONSTRAINT; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -7959,6 +8495,10 @@ CREATE INDEX quarantine_principal ON celerytrail.quarantine USING btree (princip
 -- Name: read_model_checks_time; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE INDEX read_model_checks_time ON celerytrail.read_model_checks USING btree (checked_at);
+
+-- Name: rebuilds_time; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE INDEX rebuilds_time ON celerytrail.rebuilds USING btree (ended_at);
 
 -- Name: runs_open; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -8409,6 +8949,11 @@ GRANT USAGE ON SCHEMA celerytrail_views TO celerytrail_grafana;
 REVOKE ALL ON LANGUAGE plpgsql FROM PUBLIC;
 GRANT ALL ON LANGUAGE plpgsql TO celerytrail_owner;
 
+-- Name: FUNCTION abandoned_erasures(older_than_seconds integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.abandoned_erasures(older_than_seconds integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.abandoned_erasures(older_than_seconds integer) TO celerytrail_maintainer;
+
 -- Name: FUNCTION add_quarantine(reason text, items bytea[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.add_quarantine(reason text, items bytea[]) FROM PUBLIC;
@@ -8433,6 +8978,11 @@ GRANT ALL ON FUNCTION celerytrail.announcement_state(day date) TO celerytrail_ma
 REVOKE ALL ON FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.append_action(action_id uuid, phase text, verb text, actor text, actor_kind text, role text, namespace text, service text, environment text, request_id text, target json, detail json, intent_id uuid, reason_commitment bytea) TO celerytrail_actions;
 
+-- Name: FUNCTION attend_erasure(erasure_id uuid); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.attend_erasure(erasure_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.attend_erasure(erasure_id uuid) TO celerytrail_maintainer;
+
 -- Name: FUNCTION authenticate(token_hash bytea); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.authenticate(token_hash bytea) FROM PUBLIC;
@@ -8442,6 +8992,14 @@ GRANT ALL ON FUNCTION celerytrail.authenticate(token_hash bytea) TO celerytrail_
 
 REVOKE ALL ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.authenticate_api_token(token_hash bytea) TO celerytrail_actions;
+
+-- Name: FUNCTION bar_attribute(attribute text, counted bigint); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.bar_attribute(attribute text, counted bigint) FROM PUBLIC;
+
+-- Name: FUNCTION bar_attribute(attribute text, said text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.bar_attribute(attribute text, said text) FROM PUBLIC;
 
 -- Name: FUNCTION begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -8625,6 +9183,11 @@ GRANT ALL ON FUNCTION celerytrail.intent_state(intent_id uuid) TO celerytrail_ac
 -- Name: FUNCTION keep_reason(intent_id uuid, reason text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.keep_reason(intent_id uuid, reason text) FROM PUBLIC;
+
+-- Name: FUNCTION leave_erasure(erasure_id uuid); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.leave_erasure(erasure_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.leave_erasure(erasure_id uuid) TO celerytrail_maintainer;
 
 -- Name: FUNCTION link_block(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -8990,6 +9553,11 @@ GRANT ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) TO celerytrai
 REVOKE ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) TO celerytrail_actions;
 
+-- Name: FUNCTION task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) TO celerytrail_grafana;
+
 -- Name: FUNCTION tasks_by_ledger(task_ids text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) FROM PUBLIC;
@@ -9037,6 +9605,21 @@ GRANT ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, fro
 
 REVOKE ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) TO celerytrail_maintainer;
+
+-- Name: FUNCTION workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) TO celerytrail_grafana;
+
+-- Name: FUNCTION workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text) TO celerytrail_grafana;
+
+-- Name: FUNCTION workflow_state(of_workflow text, of_namespace text, of_service text, of_environment text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.workflow_state(of_workflow text, of_namespace text, of_service text, of_environment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.workflow_state(of_workflow text, of_namespace text, of_service text, of_environment text) TO celerytrail_grafana;
 
 -- Name: FUNCTION write_lost(rows celerytrail.spans[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -9283,10 +9866,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.workers TO celerytrail_sink;
 GRANT SELECT ON TABLE celerytrail.workers TO celerytrail_actions;
 GRANT SELECT ON TABLE celerytrail.workers TO celerytrail_verifier;
 
--- Name: TABLE workflows; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail_views.workflows TO celerytrail_grafana;
-
 -- Name: TABLE role_settings; Type: ACL; Schema: celerytrail_admin; Owner: postgres
 
 GRANT SELECT ON TABLE celerytrail_admin.role_settings TO celerytrail_owner;
@@ -9337,6 +9916,12 @@ GRANT SELECT ON TABLE celerytrail_views.deployments TO celerytrail_maintainer;
 
 GRANT SELECT ON TABLE celerytrail_views.erased_tasks TO celerytrail_grafana;
 
+-- Name: TABLE erasure_state; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.erasure_state TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.erasure_state TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.erasure_state TO celerytrail_maintainer;
+
 -- Name: TABLE erasures; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.erasures TO celerytrail_grafana;
@@ -9375,6 +9960,12 @@ GRANT SELECT ON TABLE celerytrail_views.read_model_checks TO celerytrail_grafana
 GRANT SELECT ON TABLE celerytrail_views.read_model_checks TO celerytrail_verifier;
 GRANT SELECT ON TABLE celerytrail_views.read_model_checks TO celerytrail_maintainer;
 
+-- Name: TABLE rebuilds; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.rebuilds TO celerytrail_grafana;
+GRANT SELECT ON TABLE celerytrail_views.rebuilds TO celerytrail_verifier;
+GRANT SELECT ON TABLE celerytrail_views.rebuilds TO celerytrail_maintainer;
+
 -- Name: TABLE searchable; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.searchable TO celerytrail_grafana;
@@ -9403,6 +9994,10 @@ GRANT SELECT ON TABLE celerytrail_views.task_names TO celerytrail_grafana;
 GRANT SELECT ON TABLE celerytrail_views.task_names TO celerytrail_verifier;
 GRANT SELECT ON TABLE celerytrail_views.task_names TO celerytrail_maintainer;
 
+-- Name: TABLE task_spans; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.task_spans TO celerytrail_grafana;
+
 -- Name: TABLE tasks; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.tasks TO celerytrail_grafana;
@@ -9422,6 +10017,10 @@ GRANT SELECT ON TABLE celerytrail_views.workflow_edges TO celerytrail_grafana;
 -- Name: TABLE workflow_members; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.workflow_members TO celerytrail_grafana;
+
+-- Name: TABLE workflows; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.workflows TO celerytrail_grafana;
 
 -- Name: TABLE workflow_nodes; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
