@@ -62,6 +62,7 @@ class LedgerPool:
             f" -c statement_timeout={2 * milliseconds}"
             f" -c idle_in_transaction_session_timeout={4 * milliseconds}"
             " -c default_transaction_isolation=read\\ committed"
+            " -c jit=off"
         ).strip()
         self._queries = queries("actions")
         self._pool: ConnectionPool[Connection] = ConnectionPool(

@@ -2,6 +2,8 @@
 -- No more rights than it takes: the tables are the owner's.
 SET ROLE celerytrail_owner;
 SET statement_timeout = 0;
+-- To compile a statement takes longer than it runs: Postgres takes what it looks at for far more than it is.
+SET jit = off;
 
 -- name: be_the_only_one
 -- For as long as the session lasts, so that a rebuild that was killed does not hold up the next.
@@ -72,3 +74,4 @@ VALUES (
 -- name: step_back
 RESET ROLE;
 RESET statement_timeout;
+RESET jit;

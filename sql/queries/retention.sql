@@ -3,6 +3,8 @@
 -- name: begin_session
 SET lock_timeout = '5s';
 SET statement_timeout = '10min';
+-- To compile a statement takes longer than it runs: Postgres takes what it looks at for far more than it is.
+SET jit = off;
 
 -- name: old_days
 SELECT o.day, o.groups, o.rows, o.announced_at IS NOT NULL FROM celerytrail.old_days(%(keep_days)s::int4) AS o;
