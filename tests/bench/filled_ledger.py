@@ -197,7 +197,7 @@ class _Made:
     def _chord(self, at: datetime) -> tuple[list[Row], list[Row]]:
         group, body = self._id(), self._id()
         size = min(4 + int(self._chosen.paretovariate(1.2) * 4), 100)
-        if len(self._filled.chords) < 500 or self._chosen.random() < 0.05:
+        if not self._filled.chords or self._chosen.random() < 0.1:  # of all days
             self._filled.chords.append(group)
         spans: list[Row] = []
         payloads: list[Row] = []
