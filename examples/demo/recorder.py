@@ -1,4 +1,4 @@
-"""The recorder of the demo: a migrated database, a token, sink, shipper and verifier."""
+"""The recorder of the demo: a migrated database, a token, and what runs beside the ledger."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from celerytrail.examples.embedded.whole_command import run_to_end
 from celerytrail.exporter.deployment import Deployment
 
 SINK, SHIPPER, VERIFIER = "sink", "shipper", "verifier"
+CHECKPOINTER = "checkpointer"
+_SIGN_EVERY_SECONDS = "3"
 _VERIFY_EVERY_SECONDS = "5"
 _VERIFY_ALL_EVERY_MINUTES = "0.05"
 _VERIFY_CLEAN, _VERIFY_BROKEN, _VERIFY_INTERNAL = 0, 1, 3
@@ -41,12 +43,13 @@ class Recorder:
         self._endpoint = ""
         self._token = ""
         # Kept outside the database: what a later verification is compared with.
-        self._heads = directory / "heads.json"
+        self._signing = directory / "checkpoint"
+        self._checkpoints = directory / "checkpoints.jsonl"
         self.keys = directory / "keys"
         self.spool = directory / "spool"
 
     def start(self) -> None:
-        """Migrate, make keys and a token, start the sink, the verifier and the shipper."""
+        """Migrate, make keys and a token, and start all that writes the ledger or looks after it."""
         self.command("migrate", CELERYTRAIL_DSN=self._database.administrator)
         if not self.keys.exists():
             self.command("keys", "generate", "--out", str(self.keys))
@@ -61,6 +64,7 @@ class Recorder:
         )
         self._token = made.split()[-1]
         self._start_sink()
+        self._start_checkpointer()
         self._parts.start(
             VERIFIER,
             [
@@ -70,8 +74,6 @@ class Recorder:
                 _VERIFY_EVERY_SECONDS,
                 "--full-every",
                 _VERIFY_ALL_EVERY_MINUTES,
-                "--head-out",
-                str(self._heads),
             ],
             {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
         )
@@ -102,9 +104,9 @@ class Recorder:
 
     def verify(self) -> Verdict:
         """Verify the whole ledger, inside the database and outside of it."""
-        against = ["--against", str(self._heads)] if self._heads.exists() else []
+        public = str(self._signing / "checkpoint-public.key")
         done = self._run(
-            ["verify", "--way", "both", *against],
+            ["verify", "--way", "both", "--checkpoint", str(self._checkpoints), "--pubkey", public],
             {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
         )
         chain = {
@@ -113,6 +115,25 @@ class Recorder:
             _VERIFY_BROKEN: "broken",
         }.get(done.returncode, "unknown")
         return Verdict(chain, (done.stdout or done.stderr).strip())
+
+    def _start_checkpointer(self) -> None:
+        # Both places are on this disk: the demo shows how it goes, the guarantee takes another host.
+        if not self._signing.exists():
+            self.command(
+                "checkpoint", "keys", "generate", "--out", str(self._signing), "--name", "demo.example"
+            )  # fmt: skip
+        begin = [] if self._checkpoints.exists() else ["--begin"]
+        self._parts.start(
+            CHECKPOINTER,
+            [
+                *CELERYTRAIL, "checkpoint", *begin, "--every", _SIGN_EVERY_SECONDS,
+                "--key", str(self._signing / "checkpoint-private.key"),
+                "--file", str(self._checkpoints),
+                "--copy", str(self._directory / "copy-of-checkpoints.jsonl"),
+            ],
+            {"CELERYTRAIL_DSN": self._database.role("celerytrail_checkpointer")},
+            ready=self._checkpoints.exists,
+        )  # fmt: skip
 
     def _start_sink(self) -> None:
         port_file = self._directory / "sink.port"

@@ -18,8 +18,10 @@ from psycopg.rows import class_row
 from celerytrail.dashboards.drawing.data_source import TimeRange
 from celerytrail.examples.demo.errors import DemoError
 from celerytrail.examples.demo.options import DemoOptions
+from celerytrail.examples.demo.parts import CELERYTRAIL, environment
 from celerytrail.examples.demo.run import running
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from celerytrail.examples.embedded.whole_command import run_to_end
 from celerytrail.examples.pictures.operator import act
 from celerytrail.exporter.deployment import Deployment
 
@@ -77,6 +79,7 @@ def scene(
                 waiting_id=found.waiting_id,
                 group_id=found.workflow_id,
             )
+            _maintain(server.dsn(_DATABASE, user="celerytrail_maintainer"), directory)
             time.sleep(_SETTLE_SECONDS)
             within = TimeRange(began, datetime.now(timezone.utc) + _MARGIN)
             dsn = server.dsn(_DATABASE, user=_GRAFANA_ROLE)
@@ -107,6 +110,18 @@ def _worth_showing(dsn: str) -> _Found:
     if found is None or None in (found.workflow_id, found.waiting_id):
         raise DemoError("no task or no chord failed, or nothing waits: there is nothing to show")
     return found
+
+
+def _maintain(dsn: str, directory: Path) -> None:
+    # The demo looks after no database that it was given, and this one is ours.
+    done = run_to_end(
+        [*CELERYTRAIL, "maintain", "--once"],
+        environment=environment({"CELERYTRAIL_DSN": dsn}),
+        directory=directory,
+        timeout_seconds=_TIMEOUT_SECONDS,
+    )
+    if done.returncode != 0:
+        raise DemoError(f"celerytrail maintain failed:\n{done.stderr.strip()}")
 
 
 def _no_more_interrupts() -> None:
