@@ -8614,7 +8614,7 @@ CREATE INDEX tasks_service ON celerytrail.tasks USING btree (service, updated_at
 
 -- Name: tasks_state; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE INDEX tasks_state ON celerytrail.tasks USING btree (state, updated_at);
+CREATE INDEX tasks_state ON celerytrail.tasks USING btree (state, updated_at, queue);
 
 -- Name: tasks_updated; Type: INDEX; Schema: celerytrail; Owner: celerytrail_owner
 
