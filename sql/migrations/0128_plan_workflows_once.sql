@@ -1,7 +1,11 @@
 -- Plans what a workflow is once a session, and of it only what that workflow needs: planning took ten times as long as asking.
--- Safe: one view with the same columns and rows as before, and one new function.
+-- Follows a chain by what its links say of their place in it, so that what else a link sent is not taken for the next one.
+-- Safe: a column of the read model without a default, one view with the same columns as before, and one new function.
 
 SET LOCAL ROLE celerytrail_owner;
+
+-- Of a link that is not the first: how many links of its chain there are from it on; kept by the greatest that was seen.
+ALTER TABLE celerytrail.tasks ADD COLUMN chain_left int4;
 
 -- A function, because each panel of a workflow asks, and whatever stands in a view is planned each time, also
 -- what only a failed one or a chord without a body needs.
@@ -153,26 +157,60 @@ BEGIN
         END IF;
     END IF;
 
-    -- The chains in it of which a link was never sent: fewer tasks than links follow each other from the first
-    -- on. A link may be a chord, or send tasks besides the next, so more of them say nothing.
+    -- The chains in it of which a link was never sent. From the first on each link says how many there are from it on,
+    -- so that the next one is told from what else it sent. A link that is a group or a chord says nothing: where the
+    -- last known link sent one, as many tasks have to follow each other from there on as there are links.
     IF w.chains > 0 AND w.failed = 0 AND w.unfinished = 0 THEN
-        WITH RECURSIVE links (first_id, length, task_id, place) AS (
-            SELECT t.task_id, t.chain_length, t.task_id, 1
+        WITH RECURSIVE firsts AS MATERIALIZED (
+            SELECT t.task_id, t.root_id, t.chain_length
             FROM celerytrail.tasks t
             WHERE coalesce(t.root_group_id, t.root_id, t.task_id) = of_workflow
               AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
               AND t.chain_length > 1
-            UNION ALL
-            -- Whichever deployment the worker is of that sent it, and inside of a group or not.
-            SELECT l.first_id, l.length, n.task_id, l.place + 1
+        ), astray AS MATERIALIZED (
+            -- Another task took the place of such a link: its parent is not, or not only, the link before it.
+            SELECT n.task_id, n.root_id, n.chain_left
+            FROM (SELECT DISTINCT f.root_id FROM firsts f) AS r
+            JOIN celerytrail.tasks n ON n.root_id = r.root_id
+            WHERE n.chain_left IS NOT NULL
+              AND NOT EXISTS (
+                  SELECT FROM celerytrail.tasks p
+                  WHERE p.task_id = n.parent_id AND p.task_id <> n.task_id
+                    AND coalesce(p.chain_left, p.chain_length) = n.chain_left + 1
+              )
+        ), links (first_id, root_id, task_id, from_it_on) AS (
+            SELECT f.task_id, f.root_id, f.task_id, f.chain_length
+            FROM firsts f
+            UNION
+            SELECT l.first_id, l.root_id, n.task_id, l.from_it_on - 1
             FROM links l
-            JOIN celerytrail.tasks n ON n.parent_id = l.task_id
-            WHERE l.place < l.length
+            -- Whichever deployment the worker is of that sent it, and inside of a group or not.
+            JOIN LATERAL (
+                SELECT c.task_id, c.chain_left FROM celerytrail.tasks c WHERE c.parent_id = l.task_id
+                UNION ALL
+                SELECT a.task_id, a.chain_left FROM astray a WHERE a.root_id = l.root_id
+            ) AS n ON n.chain_left = l.from_it_on - 1
+        ), last_known AS (
+            SELECT DISTINCT ON (l.first_id) l.first_id, l.task_id, l.from_it_on
+            FROM links l
+            ORDER BY l.first_id, l.from_it_on, l.task_id
+        ), following (first_id, length, task_id, place) AS (
+            SELECT k.first_id, k.from_it_on, k.task_id, 1
+            FROM last_known k
+            WHERE k.from_it_on > 1
+              AND EXISTS (
+                  SELECT FROM celerytrail.tasks c WHERE c.parent_id = k.task_id AND c.group_id IS NOT NULL
+              )
+            UNION ALL
+            SELECT f.first_id, f.length, n.task_id, f.place + 1
+            FROM following f
+            JOIN celerytrail.tasks n ON n.parent_id = f.task_id
+            WHERE f.place < f.length
         )
         SELECT count(*) > 0 INTO chain_is_short
-        FROM (
-            SELECT FROM links l GROUP BY l.first_id, l.length HAVING max(l.place) < l.length
-        ) AS short;
+        FROM last_known k
+        WHERE k.from_it_on > 1
+          AND NOT EXISTS (SELECT FROM following f WHERE f.first_id = k.first_id AND f.place >= f.length);
     END IF;
 
     state := CASE
