@@ -1,10 +1,10 @@
 -- Plans what a workflow is once a session, and of it only what that workflow needs: planning took ten times as long as asking.
--- Follows a chain by what its links say of their place in it, so that what else a link sent is not taken for the next one.
 -- Safe: a column of the read model without a default, one view with the same columns as before, and one new function.
 
 SET LOCAL ROLE celerytrail_owner;
 
--- Of a link that is not the first: how many links of its chain there are from it on; kept by the greatest that was seen.
+-- Of a link that is not the first: how many links of its chain there are from it on; kept by the greatest that was seen. A chain is
+-- followed by it, so that what else a link sent is not taken for the next one.
 ALTER TABLE celerytrail.tasks ADD COLUMN chain_left int4;
 
 -- A function, because each panel of a workflow asks, and whatever stands in a view is planned each time, also
