@@ -250,7 +250,9 @@ class _Made:
             started = sent + timedelta(microseconds=wait)
             ended = started + timedelta(microseconds=run)
             common |= {"retries": attempt, "send_id": send, "sent_unix_nano": nanoseconds(sent)}
-            ends: dict[str, Any] = {"run_id": run_id, "runtime_us": run}
+            # The span of a run is its own from its beginning to its end, the wait before it another.
+            ends: dict[str, Any] = {"run_id": run_id, "runtime_us": run, "span_id": run_id,
+                                    "start_unix_nano": nanoseconds(started)}  # fmt: skip
             if end != "succeeded":
                 row = self._payload(
                     task_id, "exception", json.dumps(f"{cause[0]}: {cause[1]}").encode(), ended
@@ -264,7 +266,7 @@ class _Made:
                 self._row(which, "received", sent + timedelta(microseconds=wait // 2), parent_span_id=send,
                           span_name=f"received {name}", **common),
                 self._row(which, "started", started, parent_span_id=send, span_name=f"started {name}",
-                          run_id=run_id, queue_wait_us=wait, **common),
+                          run_id=run_id, queue_wait_us=wait, start_unix_nano=nanoseconds(sent), **common),
                 self._row(which, end, ended, parent_span_id=send, span_name=f"run {name}", **{**common, **ends}),
             ]  # fmt: skip
         if filled.tasks % 997 == 0:
