@@ -3939,10 +3939,12 @@ DECLARE
         ',', celerytrail.bar_attribute('service.namespace', of_namespace),
         celerytrail.bar_attribute('deployment.environment.name', of_environment)
     );
+    quoted_workflow text := to_json(of_workflow);
     retained_from date := (SELECT h.retained_from FROM celerytrail.horizon h);
     found_steps celerytrail.task_step[];
 BEGIN
-    -- Days as constants: the partitions of all others are not even looked at.
+    -- Days as constants: the partitions of all others are not even looked at. The tasks behind a subquery: the planner
+    -- would look for each of them among the most common ones of each day.
     EXECUTE format(
         $spans$
             SELECT array_agg(ROW(
@@ -3951,7 +3953,7 @@ BEGIN
                 s.retries, s.queue, s.worker, s.host, s.pid, s.exception_class
             )::celerytrail.task_step)
             FROM celerytrail.spans s
-            WHERE s.task_id = ANY ($1)
+            WHERE s.task_id = ANY ((SELECT $1)::text[])
               AND (s.namespace, s.service, s.environment) = ($2, $3, $4)
               -- The partitions of these days, and those of the events whose clock was beyond all days.
               AND (s.day BETWEEN %L AND %L OR s.day IN ('-infinity', 'infinity'))
@@ -3962,11 +3964,35 @@ BEGIN
     USING of_tasks, of_namespace, of_service, of_environment;
 
     RETURN QUERY
+    WITH known AS MATERIALIZED (
+        -- What all steps of a task have in common.
+        SELECT
+            t.task_id, t.task_name, t.updated_at, t.send_id,
+            t.finished_at IS NULL OR t.state = 'retried' AS is_unfinished,
+            c.group_id AS body_of, g.bar_id AS group_bar_id,
+            concat_ws(
+                ',', celerytrail.bar_attribute('task_id', t.task_id), celerytrail.bar_attribute('task', t.task_name)
+            ) AS tags
+        FROM celerytrail.tasks t
+        -- The chord whose body it is.
+        LEFT JOIN LATERAL (
+            SELECT o.group_id
+            FROM celerytrail.groups o
+            WHERE o.chord_body_id = t.task_id
+              AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment)
+            LIMIT 1
+        ) AS c ON true
+        LEFT JOIN celerytrail.workflow_groups g
+            ON g.workflow_id = of_workflow AND g.group_id = coalesce(c.group_id, t.group_id)
+           AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment)
+        WHERE t.task_id = ANY (of_tasks)
+          AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+    )
     SELECT
-        s.task_id, b.bar_id,
+        k.task_id, b.bar_id,
         CASE
             WHEN NOT s.is_send AND s.has_send THEN encode(s.send_id, 'hex')
-            WHEN c.group_id IS NOT NULL THEN c.bar_id
+            WHEN k.group_bar_id IS NOT NULL THEN k.group_bar_id
             ELSE coalesce(
                 (
                     SELECT encode(r.run_id, 'hex')
@@ -3987,9 +4013,9 @@ BEGIN
         END,
         CASE
             WHEN s.is_send THEN
-                s.span_name || coalesce(': ' || s.task_name, '')
+                s.span_name || coalesce(': ' || k.task_name, '')
                 || CASE WHEN s.retries > 0 THEN ', attempt ' || (s.retries + 1) ELSE '' END
-            WHEN b.part = 2 THEN 'run ' || coalesce(s.task_name, '')
+            WHEN b.part = 2 THEN 'run ' || coalesce(k.task_name, '')
             ELSE s.span_name
         END,
         -- Grafana gives each its own colour: who sent it, the queue it waited in, the worker that ran it.
@@ -4002,8 +4028,8 @@ BEGIN
         CASE
             WHEN b.part = 1 THEN s.end_unix_nano / 1000000.0
             WHEN s.ended_unix_nano IS NOT NULL THEN greatest(s.ended_unix_nano, s.end_unix_nano) / 1000000.0
-            WHEN s.is_newest_send AND s.is_unfinished THEN extract(epoch FROM now()) * 1000
-            ELSE greatest(extract(epoch FROM s.updated_at) * 1000, s.end_unix_nano / 1000000.0)
+            WHEN k.send_id = s.send_id AND k.is_unfinished THEN extract(epoch FROM now()) * 1000
+            ELSE greatest(extract(epoch FROM k.updated_at) * 1000, s.end_unix_nano / 1000000.0)
         END,
         CASE
             WHEN b.part = 2 OR s.span_kind = 5 THEN 'consumer'
@@ -4012,14 +4038,15 @@ BEGIN
             WHEN s.span_kind = 2 THEN 'server'
             ELSE 'internal'
         END,
-        CASE WHEN b.part = 2 THEN 0 ELSE s.status_code END,
+        CASE WHEN b.part = 2 THEN 0 ELSE s.status_code::int4 END,
         s.exception_class,
         '[' || concat_ws(
-            ',', celerytrail.bar_attribute('task_id', s.task_id), celerytrail.bar_attribute('task', s.task_name),
-            celerytrail.bar_attribute('step', s.step), celerytrail.bar_attribute('attempt', s.retries + 1),
+            ',', k.tags,
+            -- What needs no quoting is not quoted.
+            '{"key":"step","value":"' || s.step || '"}', '{"key":"attempt","value":' || s.retries + 1 || '}',
             celerytrail.bar_attribute('queue', s.queue), celerytrail.bar_attribute('worker', s.worker),
             celerytrail.bar_attribute('error.type', s.exception_class),
-            celerytrail.bar_attribute('trace_id', encode(s.trace_id, 'hex'))
+            '{"key":"trace_id","value":"' || encode(s.trace_id, 'hex') || '"}'
         ) || ']',
         '[' || concat_ws(
             ',', deployment_tags, celerytrail.bar_attribute('service.instance.id', s.worker),
@@ -4028,61 +4055,47 @@ BEGIN
         coalesce(CASE WHEN s.is_send THEN '[' || s.points || ']' END, '[]'),
         -- A body follows its headers: the newest run of each.
         coalesce(
-            CASE WHEN b.part = 1 AND s.body_of IS NOT NULL AND (s.is_send OR s.step = 'started' AND NOT s.has_send) THEN (
-                SELECT json_agg(json_build_object('traceID', of_workflow, 'spanID', encode(last.run_id, 'hex')))::text
-                FROM celerytrail.tasks h
-                CROSS JOIN LATERAL (
-                    SELECT r.run_id
-                    FROM celerytrail.runs r
-                    WHERE r.task_id = h.task_id
-                      AND (r.namespace, r.service, r.environment) = (h.namespace, h.service, h.environment)
-                    ORDER BY r.started_at DESC NULLS LAST
-                    LIMIT 1
+            CASE WHEN b.part = 1 AND k.body_of IS NOT NULL AND (s.is_send OR s.step = 'started' AND NOT s.has_send) THEN (
+                SELECT
+                    '[' || string_agg(
+                        '{"traceID":' || quoted_workflow || ',"spanID":"' || encode(last.run_id, 'hex') || '"}', ','
+                    ) || ']'
+                FROM (
+                    SELECT DISTINCT ON (r.task_id) r.run_id
+                    FROM celerytrail.tasks h
+                    JOIN celerytrail.runs r
+                        ON r.task_id = h.task_id
+                       AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
+                    WHERE h.group_id = k.body_of AND h.task_id <> k.task_id
+                      AND (h.namespace, h.service, h.environment) = (of_namespace, of_service, of_environment)
+                    ORDER BY r.task_id, r.started_at DESC NULLS LAST
                 ) AS last
-                WHERE h.group_id = s.body_of AND h.task_id <> s.task_id
-                  AND (h.namespace, h.service, h.environment) = (of_namespace, of_service, of_environment)
             ) END,
             '[]'
         )
     FROM (
-        -- The steps of the tasks, each with what those beside it say: whether its send is known, and whether
-        -- the end of its run is.
+        -- Each step with what those beside it say: whether its send is known, and whether the end of its run is.
         SELECT
-            t.task_id, t.task_name, t.group_id, t.updated_at, t.send_id = a.send_id AS is_newest_send,
-            t.finished_at IS NULL OR t.state = 'retried' AS is_unfinished,
-            -- The chord whose body it is.
-            (
-                SELECT c.group_id
-                FROM celerytrail.groups c
-                WHERE c.chord_body_id = t.task_id
-                  AND (c.namespace, c.service, c.environment) = (of_namespace, of_service, of_environment)
-                LIMIT 1
-            ) AS body_of,
-            a.step, a.span_id, a.parent_span_id, a.send_id, a.run_id, a.span_name, a.span_kind,
-            a.status_code::int4, a.start_unix_nano, a.end_unix_nano, a.retries, a.queue, a.worker,
-            a.host, a.pid, a.exception_class, a.trace_id,
-            a.step IN ('sent', 'send_failed') AS is_send,
-            bool_or(a.step IN ('sent', 'send_failed') AND a.span_id = a.send_id) OVER same_send AS has_send,
-            bool_or(a.span_id = a.run_id) OVER same_run AS has_run,
+            f.*,
+            f.step IN ('sent', 'send_failed') AS is_send,
+            bool_or(f.step IN ('sent', 'send_failed') AND f.span_id = f.send_id) OVER same_send AS has_send,
+            bool_or(f.span_id = f.run_id) OVER same_run AS has_run,
             -- A run whose end nobody reported ended no later than its send did.
-            max(a.end_unix_nano) FILTER (WHERE p.ends AND p.rank >= 30) OVER same_send AS ended_unix_nano,
-            row_number() OVER (PARTITION BY a.span_id ORDER BY p.rank DESC, a.event_id) AS place,
-            row_number() OVER (PARTITION BY a.run_id, a.step ORDER BY a.event_id) AS place_in_run,
+            max(f.end_unix_nano) FILTER (WHERE p.ends AND p.rank >= 30) OVER same_send AS ended_unix_nano,
+            row_number() OVER (PARTITION BY f.span_id ORDER BY p.rank DESC, f.event_id) AS place,
+            row_number() OVER (PARTITION BY f.run_id, f.step ORDER BY f.event_id) AS place_in_run,
             string_agg(
-                '{"timestamp":' || to_json(a.end_unix_nano / 1000000.0) || ',"name":' || to_json(a.step)
-                || ',"fields":[' || celerytrail.bar_attribute('event', a.step) || ','
-                || coalesce(celerytrail.bar_attribute('worker', a.worker), '{"key":"worker","value":null}') || ']}',
+                '{"timestamp":' || f.end_unix_nano / 1000000.0 || ',"name":"received","fields":[{"key":"event","value":"received"},'
+                || coalesce(celerytrail.bar_attribute('worker', f.worker), '{"key":"worker","value":null}') || ']}',
                 ','
-            ) FILTER (WHERE a.step = 'received') OVER same_send AS points
-        FROM unnest(found_steps) AS a
-        JOIN celerytrail.tasks t
-            ON t.task_id = a.task_id
-           AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
-        JOIN celerytrail.steps p ON p.step = a.step
+            ) FILTER (WHERE f.step = 'received') OVER same_send AS points
+        FROM unnest(found_steps) AS f
+        JOIN celerytrail.steps p ON p.step = f.step
         WINDOW
-            same_send AS (PARTITION BY a.task_id, a.send_id),
-            same_run AS (PARTITION BY a.run_id)
+            same_send AS (PARTITION BY f.task_id, f.send_id),
+            same_run AS (PARTITION BY f.run_id)
     ) AS s
+    JOIN known k ON k.task_id = s.task_id
     -- A step is a bar; a start is the end of a wait, and of a run that is not over the beginning.
     CROSS JOIN LATERAL (
         SELECT 1, encode(s.span_id, 'hex')
@@ -4090,10 +4103,7 @@ BEGIN
         UNION ALL
         SELECT 2, encode(s.run_id, 'hex')
         WHERE s.step = 'started' AND s.run_id IS NOT NULL AND NOT s.has_run AND s.place_in_run = 1
-    ) AS b (part, bar_id)
-    LEFT JOIN celerytrail.workflow_groups c
-        ON c.workflow_id = of_workflow AND c.group_id = coalesce(s.body_of, s.group_id)
-       AND (c.namespace, c.service, c.environment) = (of_namespace, of_service, of_environment);
+    ) AS b (part, bar_id);
 END
 $_$;
 
