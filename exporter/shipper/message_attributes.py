@@ -142,17 +142,7 @@ def task_attributes(identity: Identity, fields: Mapping[str, Any]) -> bytes:
     run = span_id_of(fields.get("run_id"))
     if run is not None:
         add(text(SPAN, "celery.run.id", run.hex()))
-    body_id = text_or_none(fields.get("chord_body_id"))
-    if body_id:
-        add(text(SPAN, "celery.chord.body_id", body_id))
-    headers = chord_headers(fields)
-    if headers is not None and headers.count:
-        add(integer(SPAN, "celery.chord.size", headers.count))
-    length = fields.get("chain_length")
-    if type(length) is int and length > 0:
-        add(integer(SPAN, "celery.chain.length", length))
-    elif type(length) is int and length < 0:
-        add(integer(SPAN, "celery.chain.left", -length))
+    add(canvas_attributes(fields))
     if facts.get("task") == _CHORD_UNLOCK:
         add(true(SPAN, "celery.internal"))
     add(relations(trail, facts))
@@ -185,6 +175,23 @@ def message_ids(
     if derived:
         out.append(true(SPAN, "celerytrail.derived"))
     return b"".join(out)
+
+
+def canvas_attributes(fields: Mapping[str, Any]) -> bytes:
+    """Return what a send says of the chord and the chain that its message is in."""
+    out = b""
+    body_id = text_or_none(fields.get("chord_body_id"))
+    if body_id:
+        out = text(SPAN, "celery.chord.body_id", body_id)
+    headers = chord_headers(fields)
+    if headers is not None and headers.count:
+        out += integer(SPAN, "celery.chord.size", headers.count)
+    length = fields.get("chain_length")
+    if type(length) is int and length > 0:
+        out += integer(SPAN, "celery.chain.length", length)
+    elif type(length) is int and length < 0:
+        out += integer(SPAN, "celery.chain.left", -length)
+    return out
 
 
 def relations(trail: Trail | None, facts: Mapping[str, Any]) -> bytes:

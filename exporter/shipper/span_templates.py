@@ -1,8 +1,8 @@
 """Spans of one task and step differ in ids, numbers and times: the rest of their bytes is remembered.
 
 A template is made by ``build_span`` itself, see ``template_marks``, so that there is one definition
-of how a span looks. What is rare, such as chords, a task without a trail or ids that are no UUIDs,
-has no template.
+of how a span looks. What is rare, such as what has links, a task without a trail or ids that are no
+UUIDs, has no template.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from typing import Any
 
 from celerytrail.exporter.attributes import COMMITMENT_PREFIX
 from celerytrail.exporter.shipper.identity import Identity, span_id_of
-from celerytrail.exporter.shipper.message_attributes import message_ids, relations
+from celerytrail.exporter.shipper.message_attributes import (
+    canvas_attributes,
+    message_ids,
+    relations,
+)
 from celerytrail.exporter.shipper.otlp_bytes import SPAN, constant_text, digest, integer, text
 from celerytrail.exporter.shipper.otlp_records import PARENT, span_times
 from celerytrail.exporter.shipper.span_builder import build_span
@@ -23,12 +27,13 @@ from celerytrail.exporter.spool.record import Record
 
 _MAX_TEMPLATES = 2048
 _LONGEST_QUEUE = 256  # it comes from a message: what is remembered must stay bounded
-_MESSAGES = frozenset(("sent", "received"))
+_SENT = "sent"
+_MESSAGES = frozenset((_SENT, "received"))
 _STARTED = "started"
 _ENDS = frozenset(("succeeded", "failed", "retried", "ignored", "rejected"))
 _STEPS = _MESSAGES | _ENDS | {_STARTED}
 _RARE: Mapping[str, tuple[str, ...]] = {
-    "sent": ("chord_body_id", "linked_run_id", "chord_headers", "chain_length"),
+    "sent": ("linked_run_id", "chord_headers"),
     "failed": ("child_pid", "exit_code", "signum", "memory_bytes"),
 }
 _NO_NAMES: tuple[str, ...] = ()
@@ -76,7 +81,7 @@ class SpanTemplates:
         for rare in _RARE.get(name, _NO_NAMES):
             if fields[rare] is not None:
                 return None
-        wait = run = size = error = runtime = b""
+        wait = run = canvas = size = error = runtime = b""
         redelivered = False
         if name in _MESSAGES:
             octets = fields["body_size"]
@@ -84,7 +89,11 @@ class SpanTemplates:
                 octets = len(fields["body"])
             if type(octets) is int:
                 size = integer(SPAN, "celery.body_size", octets)
-            redelivered = fields.get("redelivered") is True
+            if name == _SENT:
+                if fields["chord_body_id"] is not None or fields["chain_length"] is not None:
+                    canvas = canvas_attributes(fields)
+            else:
+                redelivered = fields["redelivered"] is True
         else:
             run_id = span_id_of(fields["run_id"])
             if run_id is not None:
@@ -123,6 +132,7 @@ class SpanTemplates:
             wait,
             message_ids(task_id, text_or_none(facts.get("root_id")), send_id, sent, False),
             run,
+            canvas,
             relations(trail, facts),
             size,
             error,

@@ -6,7 +6,11 @@ The bytes between the marks are the same for all records of one task, step and q
 from __future__ import annotations
 
 from celerytrail.exporter.shipper.identity import Identity
-from celerytrail.exporter.shipper.message_attributes import message_ids, relations
+from celerytrail.exporter.shipper.message_attributes import (
+    canvas_attributes,
+    message_ids,
+    relations,
+)
 from celerytrail.exporter.shipper.otlp_bytes import SPAN, integer, text
 from celerytrail.exporter.shipper.otlp_records import PARENT, span_times
 from celerytrail.exporter.shipper.span_builder import build_span
@@ -21,7 +25,9 @@ _TRACE, _SPAN, _PARENT, _SEND = (
     b"\xffa  send",
 )
 _RUN = "0ddfacedbadc0ffe"
-_SEQ, _START, _END, _SIZE = (0x5EED5EED5EED0000 + number for number in (1, 2, 0xFFFF, 3))
+_SEQ, _START, _END, _SIZE, _LENGTH = (
+    0x5EED5EED5EED0000 + number for number in (1, 2, 0xFFFF, 3, 4)
+)
 _RUNTIME, _WAITED = 0x5EED5EED, 0x5EED
 _SENT = _END - _WAITED * 1000
 _FACTS = {"id": "\1id\2", "root_id": "\1root\2", "parent_id": "\1parent\2"}
@@ -30,6 +36,9 @@ _TRAIL = Trail(
 )
 _FIELDS = {
     "run_id": _RUN,
+    "chord_body_id": "\1body\2",
+    "chord_headers": None,
+    "chain_length": _LENGTH,
     "body": None,
     "body_size": _SIZE,
     "runtime_ns": _RUNTIME * 1000,
@@ -46,6 +55,7 @@ _MARKS: tuple[tuple[str | None, bytes], ...] = (
     (_START_IS_SENT, integer(SPAN, "celery.queue_wait_us", _WAITED)),
     (None, message_ids(_FACTS["id"], _FACTS["root_id"], _SEND, _SENT, False)),
     ("run_id", text(SPAN, "celery.run.id", _RUN)),
+    ("chain_length", canvas_attributes(_FIELDS)),
     (None, relations(_TRAIL, _FACTS)),
     ("body_size", integer(SPAN, "celery.body_size", _SIZE)),
     ("exception_class", error_attributes(_FIELDS)),
@@ -55,7 +65,7 @@ _MARKS: tuple[tuple[str | None, bytes], ...] = (
 
 
 def template_of(record: Record, identity: Identity, queue: str) -> bytes | None:
-    """Return the span of a record as a format of twelve bytes, those of ``_MARKS``.
+    """Return the span of a record as a format of thirteen bytes, those of ``_MARKS``.
 
     Returns None where a mark is not found where it belongs, or is found elsewhere too.
     """
