@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import time_ns
 from typing import Any, NamedTuple
 
@@ -10,12 +10,11 @@ from celerytrail.exporter.agent.above import Above, above_of
 from celerytrail.exporter.agent.caller_trace import caller_trace
 from celerytrail.exporter.agent.canvas import (
     CHORD,
-    MAX_NESTING,
     Group,
     groups_around,
     groups_waited_for,
-    is_published_first,
 )
+from celerytrail.exporter.agent.chain_length import chain_length
 from celerytrail.exporter.agent.chord_runs import CHORD_UNLOCK, ChordRun, ChordWatch
 from celerytrail.exporter.agent.group_spans import GroupSpan, GroupSpans
 from celerytrail.exporter.agent.ids import Ids
@@ -71,7 +70,7 @@ class TrailMint:
         around = groups_around(facts, message.embedded)
         body_id = around[0].body_id if around else None
         above = above_of(request, facts)
-        length = _chain_length(message.embedded, request)
+        length = chain_length(message.embedded, request)
         if above is not None and above.again and above.trail.send_id:
             # The task in hand sends its own id again, a retry or a replace: a sibling, no child.
             trail = above.trail._replace(
@@ -224,25 +223,3 @@ def _worth_saying(groups: tuple[Enclosing, ...], group_id: str, root: str) -> tu
         if one.headers or one.group_id not in (group_id, root):
             told.setdefault(one.group_id, one)
     return tuple(told.values())
-
-
-def _chain_length(embedded: Any, request: Any) -> int | None:
-    """Return how many links a chain has whose first link this is; for a later link, below zero, how many from it on."""
-    chain = embedded.get("chain") if isinstance(embedded, dict) else None
-    if not isinstance(chain, (list, tuple)):
-        return None
-    own = request.__dict__.get("chain") if request is not None else None
-    # Up to Celery 5.5 the next link is taken off the task's own chain before it is sent. A retry has all of it.
-    if isinstance(own, (list, tuple)) and chain in (own, own[:-1]):
-        return -len(chain) - 1
-    # What takes the place of a task goes on with its chain, and begins none.
-    if not chain or own or _has(chain, request):
-        return None
-    return len(chain) + 1
-
-
-def _has(chain: Sequence[Any], request: Any) -> bool:
-    task_id = request.__dict__.get("id") if request is not None else None
-    return task_id is not None and any(
-        is_published_first(task_id, one) for one in chain[:MAX_NESTING]
-    )

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from celery import _state
@@ -28,6 +30,8 @@ MAX_EMBEDDED = 100
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _OPTIONS = ("link", "link_error", "chord")
+_AROUND = frozenset(_OPTIONS)
+_task_of, _options_of = itemgetter("task"), itemgetter("options")
 _EMBEDDED = ("chain", "chord", "callbacks", "errbacks")
 _OF_CELERYS_OWN = ("tasks", "header", "body", "task", "callback")
 
@@ -174,5 +178,25 @@ def _names_inside(name: Any, embedded: dict[str, Any], kwargs: Any) -> set[str]:
             if options and isinstance(options, dict):
                 waiting += [options[key] for key in _OPTIONS if key in options]
         elif isinstance(found, (list, tuple)):
-            waiting += found[:left]
+            # What is around the links of a chain is on its last one, which comes first.
+            waiting += found[:1]
+            rest = found[1:left]
+            if _are_plain(rest, names):
+                left -= len(rest)
+            else:
+                waiting += rest
     return names
+
+
+def _are_plain(signatures: Sequence[Any], names: set[str]) -> bool:
+    """Note the tasks of signatures in which no other task is named; False, and none, where one is or may be."""
+    try:
+        tasks = set(map(_task_of, signatures))
+        if not all(map(_AROUND.isdisjoint, map(_options_of, signatures))):
+            return False
+    except (LookupError, TypeError):
+        return False
+    if not all(type(task) is str and task[:7] != "celery." for task in tasks):
+        return False
+    names |= tasks
+    return True

@@ -65,6 +65,8 @@ def test_a_canvas_says_it_for_the_tasks_inside(recorded: Recorded, shop: Celery)
         add.signature((1, 2), link=login.s("x"), link_error=pay.s()),
         chord([add.si(1, 2)], chain(login.s("x"), pay.s("y"))),
         chain(add.si(1, 2), group(login.s("x"), chain(pay.s(), add.s(1)))),
+        chain(add.si(1, 2), login.si("x", "y"), *[add.si(1, 2)] * 50, pay.s(), add.s(1)),
+        chain(add.si(1, 2), add.signature((1, 2), link=login.s("x")), pay.s(), add.s(1)),
         chain(add.si(1, 2), pay.chunks([(1, "x")], 1), login.s()),
     )
     for canvas in canvases:
