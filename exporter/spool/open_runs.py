@@ -49,7 +49,8 @@ class OpenRuns:
                 )
         elif name in _ENDS:
             fields = record.fields
-            run = self._runs.pop(fields["run_id"], None) if fields["run_id"] else None
+            run_id = fields["run_id"]
+            run = self._runs.pop(run_id, None) if isinstance(run_id, str) else None
             if run is not None and fields["request"] is None:
                 fields["trail"], fields["request"] = run.trail, run.request
 

@@ -56,6 +56,14 @@ def test_what_an_end_says_itself_is_kept() -> None:
     assert len(runs) == 0
 
 
+@pytest.mark.parametrize("run_id", [[RUN_A], {}, 7, ""])
+def test_an_end_whose_run_is_no_text_does_not_hold_up_the_reader(run_id: Any) -> None:
+    runs = OpenRuns()
+    runs.follow(Record.from_tuple(started(1, RUN_A)))
+    runs.follow(Record.from_tuple(ended(2, run_id)))
+    assert [run.run_id for run in runs.carried()] == [RUN_A]
+
+
 def test_an_end_without_a_run_closes_none() -> None:
     runs = OpenRuns()
     runs.follow(Record.from_tuple(started(1, RUN_A)))
