@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.shipper.data_keys import SealingKeys, segment_data_key
 from celerytrail.exporter.shipper.identity import Identity, identify
-from celerytrail.exporter.shipper.payload import Payload, PayloadBuilder, Sealing
+from celerytrail.exporter.shipper.payload import (
+    Draft,
+    Payload,
+    PayloadBuilder,
+    Sealing,
+    payload_of,
+)
 from celerytrail.exporter.shipper.requests import Envelope, Outgoing
 from celerytrail.exporter.shipper.span_templates import SpanTemplates
 from celerytrail.exporter.spool.paced_log import PacedLog
 from celerytrail.exporter.spool.reader import Chunk
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import SegmentHeader
+from celerytrail.exporter.spool.segment_tail import SpooledRecord
 
 _log = logging.getLogger(__name__)
 
 _MAX_SEGMENTS = 512
+
+_SLICE = 128
 # A NamedTuple without the call of a Python function that its own constructor is.
 _new = tuple.__new__
 _ON_SPANS = frozenset(("args", "kwargs"))
@@ -72,19 +81,9 @@ class Assembly:
         for chunk in chunks:
             segment = self._segment(chunk)
             sealed: list[Outgoing] = []
-            for item in chunk.records:
-                try:
-                    self._add(batch, sealed, chunk.path, segment, item.record)
-                except Exception as exc:  # noqa: BLE001
-                    # One strange record must not hold up all that come after it for ever.
-                    self.failed += 1
-                    self._log.say(
-                        logging.ERROR,
-                        "record %d of stream %s is left out: %s while its span was made",
-                        item.record.seq,
-                        chunk.header.stream_id,
-                        type(exc).__name__,
-                    )
+            for start in range(0, len(chunk.records), _SLICE):
+                records = chunk.records[start : start + _SLICE]
+                self._add(batch, sealed, chunk.path, segment, records)
             batch.logs.extend(sealed)
         return batch
 
@@ -94,52 +93,89 @@ class Assembly:
         sealed: list[Outgoing],
         path: Path,
         segment: _Segment,
-        record: Record,
+        records: Sequence[SpooledRecord],
     ) -> None:
-        identity = identify(segment.header, record)
-        payload = self._payload(path, segment, record, identity)
-        arguments = None
-        if self._arguments_on_spans:
-            arguments = {
-                item.kind: item.shown
-                for item in payload.items
-                if item.kind in _ON_SPANS and item.shown is not None
-            }
-        span = self._spans.build(
-            record,
-            identity,
-            payload.commitments(),
-            withheld=payload.withheld,
-            arguments=arguments,
-        )
-        envelope = segment.envelope
-        for payload_item in payload.items:
-            # Sealed bodies stay together: a request of them is not worth compressing.
-            logs = sealed if segment.sealing and payload_item.kind == "body" else batch.logs
-            logs.append(_new(Outgoing, (envelope, payload_item.log_record)))
-        batch.spans.append(_new(Outgoing, (envelope, span)))
+        # Step by step for all of them, and not record by record: what one step needs stays in the
+        # processor's caches.
+        header, envelope = segment.header, segment.envelope
+        identified: list[tuple[Record, Identity]] = []
+        for record, _ in records:
+            try:
+                identified.append((record, identify(header, record)))
+            except Exception as exc:  # noqa: BLE001
+                self._leave_out(header, record, exc)
+        drafts = [self._draft(path, segment, record, identity) for record, identity in identified]
+        payloads = [
+            self._payload(header, record, identity, draft)
+            for (record, identity), draft in zip(identified, drafts, strict=True)
+        ]
+        for (record, identity), payload in zip(identified, payloads, strict=True):
+            try:
+                span = self._spans.build(
+                    record,
+                    identity,
+                    payload.commitments(),
+                    withheld=payload.withheld,
+                    arguments=self._arguments(payload) if self._arguments_on_spans else None,
+                )
+            except Exception as exc:  # noqa: BLE001
+                self._leave_out(header, record, exc)
+                continue
+            for item in payload.items:
+                # Sealed bodies stay together: a request of them is not worth compressing.
+                logs = sealed if segment.sealing and item.kind == "body" else batch.logs
+                logs.append(_new(Outgoing, (envelope, item.log_record)))
+            batch.spans.append(_new(Outgoing, (envelope, span)))
 
-    def _payload(
-        self, path: Path, segment: _Segment, record: Record, identity: Identity
-    ) -> Payload:
+    def _leave_out(self, header: SegmentHeader, record: Record, exc: Exception) -> None:
+        # One strange record must not hold up all that come after it for ever.
+        self.failed += 1
+        self._log.say(
+            logging.ERROR,
+            "record %d of stream %s is left out: %s while its span was made",
+            record.seq,
+            header.stream_id,
+            type(exc).__name__,
+        )
+
+    def _draft(self, path: Path, segment: _Segment, record: Record, identity: Identity) -> Draft:
         try:
             sealing = segment.sealing
             if sealing is None and self._keys is not None and record.fields.get("body") is not None:
                 sealing = segment.sealing = self._sealing(path, segment, self._keys)
-            return self._payloads.build(
+            return self._payloads.draft(
                 segment.header, segment.deployment, record, identity, sealing
             )
         except Exception as exc:  # noqa: BLE001
             # That it happened is worth more than what it was about: the span goes out without.
-            self.without_payload += 1
-            self._log.say(
-                logging.ERROR,
-                "record %d of stream %s goes without its payload: %s while that was made",
-                record.seq,
-                segment.header.stream_id,
-                type(exc).__name__,
-            )
+            self._go_without(segment.header, record, exc)
+            return Draft([], None, "unexamined" if "body" in record.fields else None)
+
+    def _payload(
+        self, header: SegmentHeader, record: Record, identity: Identity, draft: Draft
+    ) -> Payload:
+        try:
+            return payload_of(header, record, identity, draft)
+        except Exception as exc:  # noqa: BLE001
+            self._go_without(header, record, exc)
             return Payload((), "unexamined" if "body" in record.fields else None)
+
+    def _go_without(self, header: SegmentHeader, record: Record, exc: Exception) -> None:
+        self.without_payload += 1
+        self._log.say(
+            logging.ERROR,
+            "record %d of stream %s goes without its payload: %s while that was made",
+            record.seq,
+            header.stream_id,
+            type(exc).__name__,
+        )
+
+    def _arguments(self, payload: Payload) -> dict[str, bytes]:
+        return {
+            item.kind: item.shown
+            for item in payload.items
+            if item.kind in _ON_SPANS and item.shown is not None
+        }
 
     def _segment(self, chunk: Chunk) -> _Segment:
         segment = self._segments.get(chunk.path)

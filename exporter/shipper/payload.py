@@ -51,7 +51,16 @@ class Sealing:
     ledger_id: str
 
 
+class Draft(NamedTuple):
+    """What of a record is to be told: redacted items, its message as a container, or why not that."""
+
+    shown: list[tuple[str, Redacted]]
+    container: bytes | None
+    withheld: str | None
+
+
 _NOTHING = Payload((), None)
+_SAYS_NOTHING = Draft([], None, None)
 
 
 class PayloadBuilder:
@@ -70,7 +79,19 @@ class PayloadBuilder:
         identity: Identity,
         sealing: Sealing | None,
     ) -> Payload:
-        """Return the items of a record.
+        """Return the items of a record, see ``draft``; raises as ``payload_of``."""
+        draft = self.draft(header, deployment, record, identity, sealing)
+        return payload_of(header, record, identity, draft)
+
+    def draft(
+        self,
+        header: SegmentHeader,
+        deployment: str,
+        record: Record,
+        identity: Identity,
+        sealing: Sealing | None,
+    ) -> Draft:
+        """Return what is to be told of a record.
 
         ``deployment`` is the label of the segment's deployment. With ``sealing`` the message body
         is sealed; without, it is kept only where redaction found nothing to hide in all of it.
@@ -78,11 +99,11 @@ class PayloadBuilder:
         task_id = identity.task_id
         if task_id is None:
             # A payload belongs to a task: without an id nobody could find, or erase, it.
-            return _NOTHING
+            return _SAYS_NOTHING
         fields = record.fields
         step = record.step.name
         if step == _START:
-            return _NOTHING
+            return _SAYS_NOTHING
         said = fields.get("task_rules")
         if (
             step in _ENDS
@@ -93,7 +114,7 @@ class PayloadBuilder:
             # Most ends show nothing. What they say of their task is learned all the same.
             if said is not None:
                 self._redactor.tasks.of_record(None, said)
-            return _NOTHING
+            return _SAYS_NOTHING
         shown: list[tuple[str, Redacted]] = []
         container: bytes | None = None
         withheld: str | None = None
@@ -128,13 +149,7 @@ class PayloadBuilder:
                     redactor.hidden() if rule.result else _result(redactor, fields["result"]),
                 )
             )
-        if not shown and container is None:
-            return Payload((), withheld) if withheld else _NOTHING
-        maker = ItemMaker(header, record, identity, task_id)
-        items = [maker.item(kind, redacted.data, redacted) for kind, redacted in shown]
-        if container is not None:
-            items.append(maker.item("body", container, None))
-        return Payload(tuple(items), withheld)
+        return Draft(shown, container, withheld)
 
     def _body(
         self,
@@ -174,6 +189,18 @@ class PayloadBuilder:
         if len(container) > MAX_CONTAINER_BYTES:
             return None, "too_large"
         return container, None
+
+
+def payload_of(header: SegmentHeader, record: Record, identity: Identity, draft: Draft) -> Payload:
+    """Return a draft as items with their commitments; raises as ``ItemMaker``."""
+    shown, container, withheld = draft
+    if not shown and container is None:
+        return Payload((), withheld) if withheld else _NOTHING
+    maker = ItemMaker(header, record, identity, identity.task_id or "")
+    items = [maker.item(kind, redacted.data, redacted) for kind, redacted in shown]
+    if container is not None:
+        items.append(maker.item("body", container, None))
+    return Payload(tuple(items), withheld)
 
 
 def _arguments(
