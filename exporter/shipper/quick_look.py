@@ -81,7 +81,7 @@ class QuickLook:
             return False
         if json is not None and not (
             json.isascii()
-            and b"\\u" not in json  # it may write a colon
+            and (b"\\" not in json or b"\\u" not in json)  # it may write a colon
             and b"\0" not in json  # UTF-16, where the line before would not see it
             and json.count(b":") == count + text.count(":")
         ):
@@ -168,11 +168,12 @@ class QuickLook:
 
 def _has_sign(text: str) -> bool:
     """Tell whether a text has what stands between a name and its value, see ``SensitiveText``."""
+    # To look for one character is ten times as fast as for two.
     return (
         ":" in text
         or "=" in text
-        or "--" in text
-        or "%3" in text
+        or ("-" in text and "--" in text)
+        or ("%" in text and "%3" in text)
         or ("," in text and any(quote in text for quote in _QUOTES))
     )
 
