@@ -10,10 +10,29 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from celerytrail.examples.embedded.ports import free_port
 from celerytrail.exporter.deployment import Deployment
+from celerytrail.exporter.key_files import (
+    PRIVATE_FILE,
+    PSK_FILE,
+    PUBLIC_FILE,
+    generate,
+    read_private_key,
+    read_psk,
+    read_public_key,
+)
+from celerytrail.exporter.sealed import Binding, open_container
+from celerytrail.exporter.shipper.assembly import Assembly
+from celerytrail.exporter.shipper.data_keys import SealingKeys
+from celerytrail.exporter.shipper.gzip_body import gzip_body
+from celerytrail.exporter.shipper.payload import PayloadBuilder
+from celerytrail.exporter.shipper.redaction import Redactor
+from celerytrail.exporter.shipper.requests import Outgoing, encode_request
+from celerytrail.exporter.spool.reader import SpoolReader
 from tests.acceptance.pipeline import Pipeline
+from tests.integration.shipper.receiver import attributes
 from tests.otlp_requests import digest, logs, payload, span, traces
 from tests.real_collector import RealCollector, require_collector, validate
 from tests.waiting import wait_until
@@ -35,6 +54,7 @@ DOUBLE_PAYLOADS = """
         SELECT FROM celerytrail.payloads GROUP BY stream_id, seq, kind HAVING count(*) > 1
     ) AS twice
 """
+BODIES = "SELECT stream_id, seq, task_id, body FROM celerytrail.payloads WHERE kind = 'body'"
 TASKS = "SELECT task_id, state, args, runs FROM celerytrail_views.tasks"
 TASK = "SELECT state, args FROM celerytrail_views.tasks WHERE task_id = %s"
 
@@ -144,6 +164,46 @@ def test_a_span_that_overtook_its_payload_is_taken_and_shown_whole_when_it_comes
     )
 
 
+def test_sealed_bodies_arrive_byte_for_byte_and_open(
+    pipeline: Pipeline, collector: RealCollector
+) -> None:
+    """They are stored in the gzip of their request as they are, which no other sender does."""
+    keys = pipeline.directory / "keys"
+    generate(keys)
+    psk = read_psk(keys / PSK_FILE)
+    sealing = SealingKeys(read_public_key(keys / PUBLIC_FILE), psk)
+    lines = pipeline.run("publish_steady.py", "200", "0", "celery", CELERYTRAIL_SHIPPER="off")
+    sent = sealed_bodies(pipeline.spool, sealing)
+    (some, *_), request = sent.values(), encode_request([*sent.values()])
+    assert some.data in gzip_body(request)
+
+    shipped = pipeline.command(
+        "ship",
+        "--once",
+        "--spool",
+        str(pipeline.spool),
+        CELERYTRAIL_ENDPOINT=collector.endpoint,
+        CELERYTRAIL_SEAL_PUBLIC_KEY_FILE=str(keys / PUBLIC_FILE),
+        CELERYTRAIL_SEAL_PSK_FILE=str(keys / PSK_FILE),
+    )
+    assert shipped.returncode == 0, shipped.stderr
+    rows = wait_until(
+        lambda: len(found := pipeline.rows(BODIES)) == len(lines) and found, "all bodies are stored"
+    )
+    assert {(row["stream_id"].hex, row["seq"]): row["body"] for row in rows} == {
+        place: LogRecord.FromString(log.data).body.bytes_value for place, log in sent.items()
+    }
+    private = read_private_key(keys / PRIVATE_FILE)
+    opened = set()
+    for row in rows:
+        binding = Binding("", SHOP.label, row["task_id"], 0, row["stream_id"].hex, row["seq"])
+        message = open_container(row["body"], binding, [private], psk)
+        assert message.headers["id"] == row["task_id"]
+        assert json.loads(message.body)[0] == [0.0]
+        opened.add(row["task_id"])
+    assert opened == {line["id"] for line in lines}
+
+
 def test_a_collector_without_its_token_file_waits_and_keeps_what_it_has(
     pipeline: Pipeline, collector: RealCollector, token_file: Path
 ) -> None:
@@ -219,6 +279,23 @@ def test_the_collector_itself_finds_our_configurations_in_order(tmp_path: Path) 
     without_settings = validate({}, "config.yaml")
     assert without_settings.returncode != 0
     assert "otlp_http/sink" in without_settings.stderr
+
+
+def sealed_bodies(spool: Path, keys: SealingKeys) -> dict[tuple[str, int], Outgoing]:
+    """Return the log record of each body that a shipper will send, by stream and number.
+
+    The shipper's next run uses the wrapped key that this leaves beside the segment.
+    """
+    reader = SpoolReader(spool)
+    reader.refresh()
+    assembly = Assembly(PayloadBuilder(Redactor()), keys)
+    found: dict[tuple[str, int], Outgoing] = {}
+    for chunk in reader.read(max_records=10_000, max_bytes=1 << 30):
+        for outgoing in assembly.batch([chunk]).logs:
+            said = attributes(LogRecord.FromString(outgoing.data))
+            if said["celerytrail.payload.kind"] == "body":
+                found[chunk.header.stream_id, said["celerytrail.seq"]] = outgoing
+    return found
 
 
 def post(
