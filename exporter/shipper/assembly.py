@@ -20,8 +20,8 @@ from celerytrail.exporter.shipper.payload import (
 )
 from celerytrail.exporter.shipper.requests import Envelope, Outgoing
 from celerytrail.exporter.shipper.span_templates import SpanTemplates
+from celerytrail.exporter.spool.chunk import Chunk
 from celerytrail.exporter.spool.paced_log import PacedLog
-from celerytrail.exporter.spool.reader import Chunk
 from celerytrail.exporter.spool.record import Record
 from celerytrail.exporter.spool.segment import SegmentHeader
 from celerytrail.exporter.spool.segment_tail import SpooledRecord

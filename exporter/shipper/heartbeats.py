@@ -14,8 +14,8 @@ from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.shipper.delivery import Delivery
 from celerytrail.exporter.shipper.own_streams import Heartbeat, OwnStreams, deployment_of
 from celerytrail.exporter.spool.backlog import read_backlog
+from celerytrail.exporter.spool.chunk import Chunk
 from celerytrail.exporter.spool.errors import SpoolDirectoryError
-from celerytrail.exporter.spool.reader import Chunk
 
 HEARTBEAT_SECONDS = 30.0
 

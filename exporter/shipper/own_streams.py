@@ -23,9 +23,9 @@ from typing import Any
 
 from celerytrail.exporter.attributes import STEP_BY_NAME
 from celerytrail.exporter.deployment import Deployment
+from celerytrail.exporter.spool.ended_stream import EndedStream
 from celerytrail.exporter.spool.errors import SpoolFormatError
 from celerytrail.exporter.spool.paced_log import PacedLog
-from celerytrail.exporter.spool.reader import EndedStream
 from celerytrail.exporter.spool.record import LAYOUTS, Record
 from celerytrail.exporter.spool.segment import (
     SEGMENT_SUFFIX,

@@ -18,8 +18,9 @@ from celerytrail.exporter.shipper.redaction import Redactor
 from celerytrail.exporter.shipper.rejected import RejectedFolder
 from celerytrail.exporter.shipper.requests import MAX_RECORDS
 from celerytrail.exporter.shipper.transport import HttpTransport, Transport
+from celerytrail.exporter.spool.chunk import Chunk
 from celerytrail.exporter.spool.orphans import remove_orphans
-from celerytrail.exporter.spool.reader import Chunk, SpoolReader
+from celerytrail.exporter.spool.reader import SpoolReader
 from celerytrail.exporter.spool.shrink import shrink_segments
 
 _log = logging.getLogger(__name__)

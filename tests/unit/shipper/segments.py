@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from celerytrail.exporter.attributes import STEP_BY_NAME
-from celerytrail.exporter.spool.reader import Chunk
+from celerytrail.exporter.spool.chunk import Chunk
 from celerytrail.exporter.spool.record import HEADERS, LAYOUTS, REQUEST, Record
 from celerytrail.exporter.spool.segment import SegmentHeader, encode_record, segment_name
 from celerytrail.exporter.spool.segment_tail import SpooledRecord

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from celerytrail.exporter.spool.atomic_file import replace_file
+from celerytrail.exporter.spool.chunk import Chunk
 from celerytrail.exporter.spool.errors import SpoolDirectoryError
-from celerytrail.exporter.spool.reader import Chunk, SpoolReader
+from celerytrail.exporter.spool.reader import SpoolReader
 from celerytrail.exporter.spool.segment import encode_frame, encode_record
 from celerytrail.exporter.spool.segment_tail import is_locked
 from tests.unit.shipper.segments import (
