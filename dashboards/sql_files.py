@@ -34,7 +34,7 @@ def sql_text(folder: str, name: str) -> str:
 
 
 def _body(folder: str, name: str) -> str:
-    path = files("celerytrail.dashboards").joinpath("queries", folder, f"{name}.sql")
+    path = files("celerytrail.dashboards") / "queries" / folder / f"{name}.sql"
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError as exc:

@@ -235,6 +235,6 @@ class EmbeddedPostgres:
 
 
 def _statement(name: str) -> sql.SQL:
-    text = files("celerytrail.examples").joinpath("embedded", name).read_text()
+    text = (files("celerytrail.examples") / "embedded" / name).read_text()
     # Our own file, not user input: what LiteralString stands for.
     return sql.SQL(cast("LiteralString", text))  # type: ignore[redundant-cast,unused-ignore]
