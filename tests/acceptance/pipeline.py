@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
 CELERYTRAIL = str(Path(sys.executable).with_name("celerytrail"))
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ from tests.scenarios.table import PREFORK, Act, Scenario, Target, played_on
 from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
-SETTLED_SECONDS = 60.0
+SETTLED_SECONDS = 240.0
+ENDED_SECONDS = 240.0
 IMPATIENT_SECONDS = 5.0
 
 _SPANS = """
@@ -80,6 +81,8 @@ class Director:
             self._exhausted_worker()
         self._killed_worker()
         self._settle()
+        for task_id in filter(None, self._played.ids.values()):
+            self._release(task_id)  # what holds a child that was left alone
         self._played.logs = "\n".join(
             program.log.read_text(errors="replace") for program in self._pipeline.programs
         )
@@ -96,16 +99,13 @@ class Director:
         if warm:
             self._publish(warm)
             for name in ("warm shutdown, prefetched", "warm shutdown, ETA"):
-                task_id = self._played.ids[name]
-                wait_until(lambda task_id=task_id: f"{task_id}] received" in worker.tail(), name)  # type: ignore[misc]
+                received = f"{self._id(name)}] received"
+                wait_until(lambda text=received: text in worker.tail(), name)  # type: ignore[misc]
             worker.process.send_signal(signal.SIGTERM)
             wait_until(lambda: "arm shutdown" in worker.tail(), "the worker has heard it")
-            for task_id in (
-                self._played.ids["warm shutdown, running"],
-                (self._folder / "filler").read_text(),
-            ):
-                (self._folder / f"release-{task_id}").touch()
-            worker.process.wait(60)
+            self._release(self._id("warm shutdown, running"))
+            self._release((self._folder / "filler").read_text())
+            worker.process.wait(ENDED_SECONDS)
         else:
             self._settle(worker)
             worker.stop()
@@ -122,9 +122,8 @@ class Director:
         )
         self._publish(played_on(self._target, Act.COLD))
         worker.process.send_signal(signal.SIGQUIT)
-        worker.process.wait(60)
-        late = self._played.ids["cold shutdown, acks_late"]
-        (self._folder / f"release-{late}").touch()
+        worker.process.wait(ENDED_SECONDS)
+        self._release(self._id("cold shutdown, acks_late"))
 
     def _held_up_worker(self) -> None:
         worker = self._worker("heldup")
@@ -139,20 +138,30 @@ class Director:
             self._settle(worker)
             worker.stop()
         else:
-            worker.process.wait(60)
+            worker.process.wait(ENDED_SECONDS)
 
     def _killed_worker(self) -> None:
         recycling = self._target.pool == PREFORK
         worker = self._worker("killed", *(("--max-tasks-per-child", "1") if recycling else ()))
         self._publish(played_on(self._target, Act.KILLED))
+        if recycling:
+            ended = f"{self._id('max_tasks_per_child')}] succeeded"
+            wait_until(lambda: ended in worker.tail(), "the only task of a child has ended")
         children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
         self._played.killed = [worker.pid, *map(int, children)]
         worker.stop(signal.SIGKILL)
 
     def _worker(self, name: str, *arguments: str) -> Program:
         return self._pipeline.start_worker(
-            "-P", self._target.pool, *arguments, name=name, SCENARIO_FOLDER=str(self._folder)
-        )
+            "-P", self._target.pool, *arguments, name=name, SCENARIO_FOLDER=str(self._folder),
+            SCENARIO_LIMITS="enforced" if self._target.pool == PREFORK else "",
+        )  # fmt: skip
+
+    def _id(self, name: str) -> str:
+        return str(self._played.ids[name])
+
+    def _release(self, task_id: str) -> None:
+        (self._folder / f"release-{task_id}").touch()
 
     def _publish(self, scenarios: Sequence[Scenario]) -> None:
         # What has to be caught before it is run, or expires, goes first: the queue is still empty.

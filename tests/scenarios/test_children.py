@@ -8,7 +8,7 @@ from tests.scenarios.play import Stage
 from tests.scenarios.table import PREFORK, TARGETS, Target
 
 FORKING = [target for target in TARGETS if target.pool == PREFORK]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 HOW: tuple[tuple[str, int, str | None], ...] = (
     ("child SIGKILL", -9, "SIGKILL"),

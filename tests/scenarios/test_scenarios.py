@@ -11,7 +11,7 @@ from tests.scenarios.play import Stage, same
 from tests.scenarios.table import EVENTLET, TARGETS, Scenario, Target, played_on
 
 ROWS = [(target, one) for target in TARGETS for one in played_on(target)]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def need(target: Target) -> None:

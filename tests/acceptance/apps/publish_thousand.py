@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 
 from celery import chain, chord, group
 from celery.utils import uuid
@@ -41,10 +42,15 @@ def retrying(count: int) -> None:
 def revoked(count: int) -> None:
     """Revoke half before they are published, and half while they wait for their ETA in the only worker."""
     early = [uuid() for _ in range(count // 2)]
-    app.control.revoke(early, reply=True, limit=1, timeout=10)
+    began = time.monotonic()
+    app.control.revoke(early, reply=True, limit=1, timeout=60)
     results = [nap.apply_async((0.0,), task_id=task_id) for task_id in early]
-    late = [nap.apply_async((0.0,), countdown=3) for _ in range(count - len(early))]
-    app.control.revoke([result.id for result in late], reply=True, limit=1, timeout=10)
+    # The other half takes about as long: by so much it can be late, whatever the machine.
+    due = datetime.now(timezone.utc) + timedelta(seconds=3 + 20 * (time.monotonic() - began))
+    late = [nap.apply_async((0.0,), eta=due) for _ in range(count - len(early))]
+    app.control.revoke([result.id for result in late], reply=True, limit=1, timeout=60)
+    if datetime.now(timezone.utc) >= due:
+        sys.exit("the worker has heard of the revoke too late: the time of the tasks had come")
     for result in results + late:
         say(result, "revoked", "ordinary.nap", [0.0])
 

@@ -30,6 +30,8 @@ ORDERS = Deployment("shop", "orders", "test")
 ALICE = Actor("grafana", "alice", "user:a", Role.ADMIN, 1)
 BOB = Actor("grafana", "bob", "user:b", Role.OPERATOR, 1)
 INCLUDE = ("--include", "moody")
+PATIENT = BrokerBounds(control_seconds=10.0)
+"""Long enough for any worker to answer; who has them all waits no longer."""
 
 
 def everybody_may(actor: Actor, verb: str, deployment: Deployment) -> None:
@@ -80,7 +82,7 @@ def replica(
 ) -> Iterator[Replica]:
     """One replica, closed at the end. ``settings`` are those of intents."""
     ledger = Ledger(dsn, max_size=4, timeout_seconds=database_seconds)
-    brokers = Brokers(deployments, bounds or BrokerBounds(control_seconds=3.0))
+    brokers = Brokers(deployments, bounds or PATIENT)
     ledger.open()
     try:
         verbs = make_verbs(ledger, brokers, verb_settings or VerbSettings())
@@ -122,7 +124,7 @@ class Acting:
             row = self.task(task_id)
             return row if row is not None and row["state"] in states else None
 
-        return wait_until(there, f"task {task_id} is {' or '.join(states)}", 90)  # type: ignore[return-value]
+        return wait_until(there, f"task {task_id} is {' or '.join(states)}")  # type: ignore[return-value]
 
     def actions(self, action_id: Any) -> list[dict[str, Any]]:
         return self.pipeline.rows(

@@ -152,7 +152,7 @@ def test_a_process_that_dies_between_two_headers_is_partial_and_never_goes_on(
         assert depth(api) == 2
         seen = task_rows(stored.next_seq, task_id=new_task_id(intent, HEADERS[0]))
         assert ledger.write_spans(stored.database.token, seen[1:2]).inserted == 1
-        wait_until(lambda: api.sweep().look() == 1, "the sweep gave up", 30)
+        wait_until(lambda: api.sweep().look() == 1, "the sweep gave up")
         assert depth(api) == 2
     assert outcomes(stored) == ["partial"]
     ((tasks,),) = stored.database.rows("SELECT outcome -> 'tasks' FROM celerytrail.intents")

@@ -64,7 +64,7 @@ def test_a_server_that_is_killed_after_the_publish_learns_the_outcome_when_it_is
                     return False
                 return bool(states(stored))
 
-            wait_until(swept, "the outcome is written", 60)
+            wait_until(swept, "the outcome is written")
             again = retry(api)
             assert (again.duplicate, again.outcome.state) == (True, "succeeded")
             assert depth(api) == 1

@@ -222,7 +222,7 @@ def test_a_process_that_died_after_the_publish_is_found_by_its_message(
     intent = die(stored, valkey, "after")
     with replica(stored.database.dsn("actions"), shop, sweep_seconds=1.0) as api:
         assert depth(api) == 1
-        wait_until(lambda: api.sweep().look() == 1, "the sweep finds it", 30)
+        wait_until(lambda: api.sweep().look() == 1, "the sweep finds it")
         assert depth(api) == 1
         again = retry(api)
     assert states(stored) == ["succeeded"]
@@ -238,10 +238,10 @@ def test_a_process_that_died_after_the_publish_is_found_by_its_task(
         api.brokers.of(SHOP).connections.change(
             lambda connection: connection.default_channel.queue_purge("orders")
         )
-        assert wait_until(lambda: api.sweep().look() == 0, "nothing can be said yet", 30)
+        assert wait_until(lambda: api.sweep().look() == 0, "nothing can be said yet")
         rows = task_rows(stored.next_seq, task_id=new_task_id(intent, TASK))
         assert ledger.write_spans(stored.database.token, rows[1:2]).inserted == 1
-        wait_until(lambda: api.sweep().look() == 1, "the sweep finds it", 30)
+        wait_until(lambda: api.sweep().look() == 1, "the sweep finds it")
         assert depth(api) == 0
     assert states(stored) == ["succeeded"]
 
@@ -255,7 +255,7 @@ def test_a_process_that_died_before_the_publish_leaves_an_unknown_outcome_and_no
         sweep = api.sweep()
         sweep.start()
         try:
-            wait_until(lambda: states(stored), "the sweep gave up", 60)
+            wait_until(lambda: states(stored), "the sweep gave up")
         finally:
             sweep.stop()
         assert depth(api) == 0
@@ -314,7 +314,7 @@ def test_a_database_that_dies_after_the_publish_makes_the_answer_unknown_and_the
                 return False
             return bool(states(stored))
 
-        wait_until(swept, "the outcome is written", 60)
+        wait_until(swept, "the outcome is written")
         assert len(api.unwritten) == 0
         assert depth(api) == 1
     assert states(stored) == ["succeeded"]

@@ -225,7 +225,7 @@ def test_a_process_that_dies_in_a_purge_leaves_a_list_of_what_was_in_flight(
     with replica(
         stored.database.dsn("actions"), DeploymentSettings(SHOP, valkey.url), sweep_seconds=1.0
     ) as api:
-        wait_until(lambda: api.sweep().look() == 1, "the sweep finds it", 30)
+        wait_until(lambda: api.sweep().look() == 1, "the sweep finds it")
         assert depth(api) == 2  # four were removed, four wait for the broker to give them back
     ((state, tasks),) = stored.database.rows(
         "SELECT state, outcome -> 'tasks' FROM celerytrail.intents"

@@ -103,7 +103,7 @@ def test_a_retried_link_of_a_chain_does_not_run_the_later_links_again(acting: Ac
 
 def test_a_task_that_has_not_ended_is_refused(acting: Acting) -> None:
     acting.pipeline.start_worker(*INCLUDE)
-    sent = acting.publish({"task": "moody.wait", "args": [60]})
+    sent = acting.publish({"task": "moody.wait", "args": [600]})
     acting.wait_for(sent["id"], "started")
     with acting.replica() as api, pytest.raises(Refused) as refused:
         api.do("retry", task_id=sent["id"])

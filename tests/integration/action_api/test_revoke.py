@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from contextlib import suppress
 
 import pytest
 
 from celerytrail.action_api.broker.bounds import BrokerBounds
 from celerytrail.action_api.errors import BadRequest, Refused
-from tests.integration.action_api.acting import INCLUDE, Acting
+from celerytrail.action_api.perform import PerformedAction
+from tests.integration.action_api.acting import INCLUDE, Acting, Replica
 from tests.waiting import wait_until
 
 pytest_plugins = ["tests.integration.action_api.action_fixtures"]
@@ -17,12 +20,10 @@ pytest_plugins = ["tests.integration.action_api.action_fixtures"]
 
 def test_cancel_and_terminate_reach_the_worker_and_say_who_answered(acting: Acting) -> None:
     acting.pipeline.start_worker(*INCLUDE)
-    running = acting.publish({"task": "moody.wait", "args": [60]})["id"]
-    later = acting.publish({"task": "moody.echo", "args": [1], "options": {"countdown": 10}})["id"]
+    running = acting.publish({"task": "moody.wait", "args": [600]})["id"]
     acting.wait_for(running, "started")
-    acting.wait_for(later, "received")
     with acting.replica() as api:
-        done = api.do("cancel", task_id=later)
+        later, done = cancel_one_that_waits(acting, api)
         assert done.outcome.state == "succeeded", done
         ((worker, answer),) = done.outcome.detail["workers"].items()
         assert worker.startswith("worker")
@@ -45,9 +46,24 @@ def test_cancel_and_terminate_reach_the_worker_and_say_who_answered(acting: Acti
     assert acting.ran(later) == []
 
 
+def cancel_one_that_waits(acting: Acting, api: Replica) -> tuple[str, PerformedAction]:
+    """Cancel a task while the worker holds it for its time; on a slow machine give it more of that."""
+    seconds = 10
+    while True:
+        due = time.monotonic() + seconds
+        waiting = {"task": "moody.echo", "args": [1], "options": {"countdown": seconds}}
+        task_id = acting.publish(waiting)["id"]
+        acting.wait_for(task_id, "received", "started", "succeeded")
+        with suppress(Refused):  # it has ended already
+            done = api.do("cancel", task_id=task_id)
+            if time.monotonic() < due:
+                return task_id, done
+        seconds *= 2
+
+
 def test_without_a_worker_nobody_answers_and_the_outcome_is_not_known(acting: Acting) -> None:
     sent = acting.publish({"task": "moody.echo", "args": [1]})["id"]
-    wait_until(lambda: acting.task(sent), "the send is in the ledger", 60)
+    wait_until(lambda: acting.task(sent), "the send is in the ledger")
     with acting.replica(bounds=BrokerBounds(control_seconds=0.5)) as api:
         done = api.do("cancel", task_id=sent)
     assert done.outcome.state == "unknown"
@@ -58,12 +74,12 @@ def test_another_worker_that_answers_does_not_speak_for_the_one_that_has_the_tas
     acting: Acting,
 ) -> None:
     holder = acting.pipeline.start_worker(*INCLUDE)
-    running = acting.publish({"task": "moody.wait", "args": [60]})["id"]
+    running = acting.publish({"task": "moody.wait", "args": [600]})["id"]
     name = acting.wait_for(running, "started")["worker"]
     acting.pipeline.start_worker(*INCLUDE)
     os.kill(holder.process.pid, signal.SIGSTOP)
     try:
-        with acting.replica(bounds=BrokerBounds(control_seconds=2.0)) as api:
+        with acting.replica(bounds=BrokerBounds(control_seconds=8.0)) as api:
             done = api.do("terminate", task_id=running)
             assert done.outcome.state == "unknown", done
             assert name in done.outcome.message
@@ -77,7 +93,7 @@ def test_a_terminate_of_what_no_worker_has_says_so(acting: Acting) -> None:
     waiting = acting.publish(
         {"task": "moody.echo", "args": [1], "options": {"queue": "nobody reads"}}
     )["id"]
-    wait_until(lambda: acting.task(waiting), "the send is in the ledger", 60)
+    wait_until(lambda: acting.task(waiting), "the send is in the ledger")
     acting.pipeline.start_worker(*INCLUDE)
     with acting.replica() as api:
         done = api.do("terminate", task_id=waiting)
@@ -87,7 +103,7 @@ def test_a_terminate_of_what_no_worker_has_says_so(acting: Acting) -> None:
 
 def test_a_worker_that_cannot_end_a_task_has_not_ended_it(acting: Acting) -> None:
     acting.pipeline.start_worker(*INCLUDE, "--pool", "threads")
-    running = acting.publish({"task": "moody.wait", "args": [60]})["id"]
+    running = acting.publish({"task": "moody.wait", "args": [600]})["id"]
     acting.wait_for(running, "started")
     with acting.replica() as api:
         done = api.do("terminate", task_id=running)

@@ -46,7 +46,7 @@ def test_an_action_whose_look_fails_stops_no_other_and_ends_unknown(
             return recover(expired, **more)
 
         api.verbs["retry"].recover = fault  # type: ignore[method-assign]
-        wait_until(lambda: api.sweep().look() == 1, "the sweep gave up", 30)
+        wait_until(lambda: api.sweep().look() == 1, "the sweep gave up")
     assert states(stored) == ["unknown"]
 
 
@@ -78,13 +78,13 @@ def test_who_lost_the_lease_after_the_deed_still_tells_what_was_done(
                 )
             )
 
-        wait_until(taken_over, "another replica looks", 30)
+        wait_until(taken_over, "another replica looks")
         go_on.set()
         thread.join(60)
         assert done[0].outcome.state == "unknown"
         assert states(stored) == []
         sweep = one.sweep()
-        wait_until(lambda: sweep.look() or states(stored), "who knows it writes it", 30)
+        wait_until(lambda: sweep.look() or states(stored), "who knows it writes it")
     assert states(stored) == ["succeeded"]
 
 

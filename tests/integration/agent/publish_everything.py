@@ -67,12 +67,14 @@ alone = {
 silent = {"ignored": ignored.delay(), "rejected": rejected.delay()}
 unknown = app.send_task("no.such.task", (1,))
 unconsumed = add.apply_async((3, 3), queue="nobody")
-app.control.revoke(alone["revoked"].id, reply=True, timeout=10)
+app.control.revoke(alone["revoked"].id, reply=True, limit=1, timeout=60)
 
 started = os.path.join(os.getcwd(), "started")
 alone["terminated"] = slow.delay(started)
 wait_for(lambda: os.path.exists(started), "the slow task")
-app.control.revoke(alone["terminated"].id, terminate=True, signal="SIGKILL", reply=True, timeout=10)
+app.control.revoke(
+    alone["terminated"].id, terminate=True, signal="SIGKILL", reply=True, limit=1, timeout=60
+)
 
 group_result = group([add.s(n, n) for n in range(5)]).apply_async()
 chord_result = chord([add.s(n, n) for n in range(5)])(total.s())

@@ -56,7 +56,7 @@ from scenario_app import (
 
 import celerytrail.exporter.auto  # noqa: F401 (the one line that a publisher adds)
 
-DEADLINE = time.monotonic() + 100
+DEADLINE = time.monotonic() + 280
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
@@ -67,7 +67,7 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 
 
 def revoke(task_id: str, **how: object) -> None:
-    answers = app.control.revoke(task_id, reply=True, timeout=20, limit=1, **how)
+    answers = app.control.revoke(task_id, reply=True, timeout=60, limit=1, **how)
     if not answers:
         sys.exit("no worker answered the revoke")
 
@@ -85,14 +85,30 @@ def malformed() -> None:
         )
 
 
-def revoked_waiting() -> str:
-    task_id = add.apply_async((1, 1), countdown=6).id
-    revoke(task_id)
-    return task_id
+def leave_alone(_: str) -> None:
+    """Nothing has to be done to a task that expires."""
 
 
-def expired_waiting() -> str:
-    return add.apply_async((1, 1), countdown=6, expires=5).id
+def caught_waiting(act: Callable[[str], object], *, expires: bool = False) -> str:
+    """Return a task that the worker held for its time when ``act`` was over.
+
+    On a slow machine its time may have come by then: another one gets twice as much.
+    """
+    seconds = 6.0
+    while True:
+        last = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+        options = {"expires": last} if expires else {}
+        task_id = add.apply_async((1, 1), eta=last + timedelta(seconds=1), **options).id
+
+        def too_late(last: datetime = last) -> bool:
+            return datetime.now(timezone.utc) >= last
+
+        while not (task_id in answer("scheduled") or too_late()):
+            time.sleep(0.05)
+        act(task_id)
+        if not too_late():
+            return task_id
+        seconds *= 2
 
 
 def revoked_unreceived() -> str:
@@ -154,11 +170,18 @@ def redelivered() -> str:
     with app.connection_for_write(transport_options={"visibility_timeout": 1}) as connection:
         channel = connection.default_channel
 
-        def begun_again() -> bool:
-            channel.qos.restore_visible(interval=1)
-            return len(begun(task_id)) > 1
+        def unacked() -> list[tuple[bytes, float]]:
+            return channel.client.zrange(channel.unacked_index_key, 0, -1, withscores=True)
 
-        wait_for(begun_again, "the second run")
+        first = unacked()
+
+        def given_out_again() -> bool:
+            if unacked() == first:  # no more than once: the second reception would time out, too
+                channel.qos.restore_visible(interval=1)
+            return unacked() != first
+
+        wait_for(given_out_again, "the redelivery")
+    wait_for(lambda: len(begun(task_id)) > 1, "the second run")
     release(task_id)
     return task_id
 
@@ -166,9 +189,10 @@ def redelivered() -> str:
 def answer(command: str) -> list[str]:
     """Return the ids of the tasks that the worker names, once it has answered."""
     while True:
-        told = getattr(app.control.inspect(timeout=20, limit=1), command)()
+        told = getattr(app.control.inspect(timeout=60, limit=1), command)()
         if told:
-            return [one["id"] for tasks in told.values() for one in tasks]
+            tasks = [one for tasks in told.values() for one in tasks]
+            return [one.get("request", one)["id"] for one in tasks]
         if time.monotonic() > DEADLINE:
             sys.exit(f"no worker answered {command}")
 
@@ -206,7 +230,7 @@ def put_back() -> str:
 def careless_beside_another() -> str:
     task_id = start_held(careless_slowly)
     for _ in range(2):  # when the second of them has a result, the first has ended for all
-        add.delay(1, 1).get(timeout=60)
+        add.delay(1, 1).get(timeout=120)
     release(task_id)
     return task_id
 
@@ -248,8 +272,8 @@ SCENARIOS: dict[str, Callable[[], str | None]] = {
     "task() called directly": lambda: call_directly.delay().id,
     "unknown task": lambda: app.send_task("no.such.task", (1,)).id,
     "malformed message": malformed,
-    "revoked before start / ETA": revoked_waiting,
-    "expired before start / ETA": expired_waiting,
+    "revoked before start / ETA": lambda: caught_waiting(revoke),
+    "expired before start / ETA": lambda: caught_waiting(leave_alone, expires=True),
     "revoked before reception": revoked_unreceived,
     "expired before reception": expired_unreceived,
     "revoke(terminate=True) SIGTERM, running": lambda: terminated("SIGTERM"),
