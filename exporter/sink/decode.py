@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -32,15 +31,12 @@ from celerytrail.exporter.sink.bounds import (
     MAX_RECORD_BYTES,
     KeepKnown,
 )
+from celerytrail.exporter.sink.chunks import Decoded, chunks
 from celerytrail.exporter.sink.event_id import DayWindow, event_time
 from celerytrail.exporter.sink.readers import INDEX, cut_text, read_hex, slots
 from celerytrail.exporter.sink.refusal import Unstorable
-from celerytrail.exporter.sink.resource import Speaker, read_speaker
-from celerytrail.exporter.sink.wire import Group, WireError, key_of, records, trimmed
-
-CHUNK_ROWS = 2048
-CHUNK_BYTES = 4 * 1024 * 1024
-"""What is written in one transaction, whichever comes first; a larger request is several."""
+from celerytrail.exporter.sink.resource import Speaker
+from celerytrail.exporter.sink.wire import Group, WireError, key_of, trimmed
 
 MARK_CLOCK = "clock"
 
@@ -85,68 +81,17 @@ _STEP = INDEX["step"]
 _TRACE_ID = INDEX["trace_id"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """One record that can never be stored: why, and its bytes where they may be kept.
-
-    ``foreign`` says that it belongs to another deployment than the token.
-    """
-
-    reason: str
-    raw: bytes | None
-    foreign: bool = False
-
-
-@dataclass(slots=True)
-class Decoded:
-    """Some of the records of a request, in the sender's order."""
-
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    received: int = 0
-    ignored: int = 0
-
-
 def decode_spans(
     body: bytes, groups: Sequence[Group], deployment: Deployment, now_unix_nano: int
 ) -> Iterator[Decoded]:
-    """Yield the rows of a request, a bounded number at a time.
+    """Return an iterator over the rows of a request, a bounded number at a time.
 
     ``groups`` is what ``wire.groups(body)`` returned. ``deployment`` is that of the token: spans of
     another one are rejected. Rows are tuples in the order of SPAN_COLUMNS. ``now_unix_nano`` decides
     which days have a partition and which clocks are ahead.
     """
     decoder = _SpanDecoder(now_unix_nano)
-    chunk = Decoded()
-    size = 0
-    for group in groups:
-        speaker = read_speaker(group, deployment)
-        for raw in records(body, group):
-            chunk.received += 1
-            if not speaker.ours:
-                chunk.ignored += 1
-                continue
-            try:
-                row = decoder.row(raw, speaker)
-            except Unstorable as error:
-                # Another deployment's data is not kept under this one's token.
-                kept = None if speaker.foreign else decoder.bare(raw)
-                chunk.rejected.append(Rejected(str(error), kept, speaker.foreign))
-            else:
-                if row is None:
-                    chunk.ignored += 1
-                else:
-                    chunk.rows.append(row)
-            size += len(raw)
-            if (
-                size >= CHUNK_BYTES
-                or len(chunk.rows) >= CHUNK_ROWS
-                or len(chunk.rejected) >= CHUNK_ROWS
-            ):
-                yield chunk
-                chunk = Decoded()
-                size = 0
-    yield chunk
+    return chunks(body, groups, deployment, decoder.row, decoder.bare)
 
 
 class _SpanDecoder:

@@ -22,7 +22,7 @@ from celerytrail.exporter.attributes import (
 )
 from celerytrail.exporter.commitment import COMMITMENT_BYTES, SALT_BYTES, commit
 from celerytrail.exporter.deployment import Deployment
-from celerytrail.exporter.sink.decode import CHUNK_BYTES, CHUNK_ROWS, Decoded, Rejected
+from celerytrail.exporter.sink.chunks import Decoded, Row, chunks
 from celerytrail.exporter.sink.event_id import DayWindow, event_time
 from celerytrail.exporter.sink.readers import (
     read_bool,
@@ -32,8 +32,8 @@ from celerytrail.exporter.sink.readers import (
     read_id,
 )
 from celerytrail.exporter.sink.refusal import Unstorable
-from celerytrail.exporter.sink.resource import Speaker, read_speaker
-from celerytrail.exporter.sink.wire import Group, records
+from celerytrail.exporter.sink.resource import Speaker
+from celerytrail.exporter.sink.wire import Group
 
 MAX_BODY_BYTES = 512 * 1024
 """One payload item; the shipper cuts below it."""
@@ -56,45 +56,19 @@ _MAX_INT8 = 2**63 - 1
 def decode_payloads(
     body: bytes, groups: Sequence[Group], deployment: Deployment, now_unix_nano: int
 ) -> Iterator[Decoded]:
-    """Yield the rows of a log request, in chunks; arguments as for ``decode_spans``.
+    """Return an iterator over the rows of a log request, in chunks; arguments as for ``decode_spans``.
 
     Log records of another scope, or without a payload kind, are ignored.
     """
     window = DayWindow(now_unix_nano)
-    chunk = Decoded()
-    size = 0
-    for group in groups:
-        speaker = read_speaker(group, deployment)
-        for raw in records(body, group):
-            chunk.received += 1
-            if not speaker.ours:
-                chunk.ignored += 1
-                continue
-            try:
-                row = _row(raw, speaker, deployment, window)
-            except Unstorable as error:
-                kept = None if speaker.foreign else _bare(raw)
-                chunk.rejected.append(Rejected(str(error), kept, speaker.foreign))
-            else:
-                if row is None:
-                    chunk.ignored += 1
-                else:
-                    chunk.rows.append(row)
-            size += len(raw)
-            if (
-                size >= CHUNK_BYTES
-                or len(chunk.rows) >= CHUNK_ROWS
-                or len(chunk.rejected) >= CHUNK_ROWS
-            ):
-                yield chunk
-                chunk = Decoded()
-                size = 0
-    yield chunk
+
+    def row(raw: bytes, speaker: Speaker) -> Row | None:
+        return _row(raw, speaker, deployment, window)
+
+    return chunks(body, groups, deployment, row, _bare)
 
 
-def _row(
-    raw: bytes, speaker: Speaker, deployment: Deployment, window: DayWindow
-) -> tuple[Any, ...] | None:
+def _row(raw: bytes, speaker: Speaker, deployment: Deployment, window: DayWindow) -> Row | None:
     if speaker.problem is not None:
         raise Unstorable(speaker.problem)
     if len(raw) > MAX_BODY_BYTES + _ENVELOPE_BYTES:

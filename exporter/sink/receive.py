@@ -21,7 +21,8 @@ from celerytrail.exporter.sink import answer
 from celerytrail.exporter.sink.admission import Admission, Ticket
 from celerytrail.exporter.sink.bearer import Gate, token_hash
 from celerytrail.exporter.sink.body import BodyBounds, is_gzip, read_body, reserve
-from celerytrail.exporter.sink.decode import Decoded, Rejected, decode_spans
+from celerytrail.exporter.sink.chunks import Decoded, Rejected
+from celerytrail.exporter.sink.decode import decode_spans
 from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable, TokenRefused
 from celerytrail.exporter.sink.guard_watch import GuardWatch
 from celerytrail.exporter.sink.ledger import Ledger, Principal, Written

@@ -15,8 +15,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from celerytrail.exporter.attributes import ATTRIBUTES, SPAN_COLUMNS, On
 from celerytrail.exporter.deployment import Deployment
-from celerytrail.exporter.sink import decode
-from celerytrail.exporter.sink.decode import USER_DATA, Decoded, decode_spans
+from celerytrail.exporter.sink.chunks import CHUNK_ROWS, Decoded
+from celerytrail.exporter.sink.decode import USER_DATA, decode_spans
 from celerytrail.exporter.sink.wire import groups
 from tests.otlp_requests import SHOP, Value, key_values, resource_attributes, span, traces
 
@@ -153,7 +153,7 @@ def test_every_attribute_with_a_column_reaches_it() -> None:
     }
     special: dict[str, Value] = {"celerytrail.step": "started"}
     for attribute in ATTRIBUTES:
-        if attribute.on is not On.SPAN or attribute.name in decode.USER_DATA:
+        if attribute.on is not On.SPAN or attribute.name in USER_DATA:
             continue
         value = special.get(attribute.name, values[attribute.type])
         row = row_of(extra={attribute.name: value})
@@ -363,7 +363,7 @@ def test_large_requests_are_chunked() -> None:
     body = traces([span(n) for n in range(1, 5002)], STREAM).SerializeToString()
     chunks = list(decode_spans(body, groups(body), SHOP, time.time_ns()))
     assert sum(len(chunk.rows) for chunk in chunks) == 5001
-    assert max(len(chunk.rows) for chunk in chunks) <= decode.CHUNK_ROWS
+    assert max(len(chunk.rows) for chunk in chunks) <= CHUNK_ROWS
 
 
 def test_resource_may_come_after_its_spans_and_in_pieces() -> None:
@@ -382,7 +382,7 @@ def test_resource_may_come_after_its_spans_and_in_pieces() -> None:
 
 
 def test_payload_kinds_are_user_data() -> None:
-    assert {name for name in decode.USER_DATA if name.startswith("celery.")} == {
+    assert {name for name in USER_DATA if name.startswith("celery.")} == {
         "celery.args",
         "celery.kwargs",
         "celery.result",

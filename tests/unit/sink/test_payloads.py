@@ -12,7 +12,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, PAYLOAD_KINDS, Shown
 from celerytrail.exporter.commitment import commit
 from celerytrail.exporter.deployment import Deployment
-from celerytrail.exporter.sink.decode import Decoded
+from celerytrail.exporter.sink.chunks import Decoded
 from celerytrail.exporter.sink.payloads import MAX_BODY_BYTES, decode_payloads
 from celerytrail.exporter.sink.wire import groups
 from tests.otlp_requests import SHOP, Value, logs, payload
