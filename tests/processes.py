@@ -37,3 +37,20 @@ def mentioning(text: str) -> dict[int, str]:
 def exit_on_sigterm() -> None:
     """Make SIGTERM an exception in this process: the servers and workers it started are ended too."""
     signal.signal(signal.SIGTERM, lambda signum, _frame: sys.exit(128 + signum))
+
+
+def shippers_of(spool: Path) -> list[int]:
+    """Return the processes that ship a spool, found in /proc by their arguments."""
+    return [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and _ships(entry, str(spool))
+    ]
+
+
+def _ships(entry: Path, spool: str) -> bool:
+    try:
+        arguments = (entry / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"celerytrail.exporter.shipper" in arguments and spool.encode() in arguments

@@ -10,7 +10,7 @@ import pytest
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from tests.acceptance.control_room import ControlRoom, control_room
-from tests.acceptance.pipeline import Pipeline
+from tests.acceptance.pipeline import Pipeline, prepared
 from tests.celery_versions import NEWEST, interpreter
 
 
@@ -19,12 +19,8 @@ def pipeline(
     postgres: EmbeddedPostgres, database: str, valkey: EmbeddedValkey, tmp_path: Path
 ) -> Iterator[Pipeline]:
     """A migrated database with a sink in front of it; workers are the test's own."""
-    made = Pipeline(postgres, database, valkey.url, tmp_path / "pipeline")
-    try:
-        made.prepare()
+    with prepared(postgres, database, valkey.url, tmp_path / "pipeline") as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(params=[NEWEST, "5.2"])

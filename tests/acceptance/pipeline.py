@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from tests.processes import shippers_of
 from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
@@ -251,13 +252,35 @@ class Pipeline:
             "verify", "--dsn", self.dsn("celerytrail_verifier"), "--way", "both", *arguments
         )
 
+    def wait_for_ends(self) -> None:
+        """Return when every task that the ledger knows has ended."""
+        wait_until(
+            lambda: (
+                not self.value(
+                    "SELECT count(*) FROM celerytrail.tasks WHERE finished_at IS NULL OR state = 'retried'"
+                )
+            ),
+            "every task has ended",
+            PATIENCE_SECONDS,
+        )
+
+    def stop_and_store(self, worker: Program) -> None:
+        """Stop a worker, and return when the ledger has every event of every process."""
+        assert worker.stop() == 0
+        wait_until(
+            lambda: (
+                not self.rows(
+                    "SELECT FROM celerytrail_views.streams WHERE process_kind <> 'shipper'"
+                    " AND (state <> 'ended' OR missing > 0)"
+                )
+            ),
+            "every event of every process is stored",
+            PATIENCE_SECONDS,
+        )
+
     def shipper_pids(self) -> list[int]:
-        """Return the processes that ship this spool, found in /proc by their arguments."""
-        return [
-            int(entry.name)
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit() and _ships(entry, str(self.spool))
-        ]
+        """Return the processes that ship this spool."""
+        return shippers_of(self.spool)
 
     @contextmanager
     def second_ledger(self) -> Iterator[tuple[str, Pipeline]]:
@@ -288,9 +311,14 @@ class Pipeline:
                 program.stop()
 
 
-def _ships(entry: Path, spool: str) -> bool:
+@contextmanager
+def prepared(
+    postgres: EmbeddedPostgres, database: str, broker_url: str, directory: Path
+) -> Iterator[Pipeline]:
+    """A migrated database with a sink in front of it; workers are the test's own."""
+    made = Pipeline(postgres, database, broker_url, directory)
     try:
-        arguments = (entry / "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"celerytrail.exporter.shipper" in arguments and spool.encode() in arguments
+        made.prepare()
+        yield made
+    finally:
+        made.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.processes import shippers_of
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def test_what_it_ran_is_shown_as_lost_once(pipeline: Pipeline) -> None:
         lambda: pipeline.rows(STATE, task["id"]) == [{"state": "started", "inferred": False}],
         "the run is stored",
     )
-    for pid in shippers_of(doomed_spool):
+    shippers = shippers_of(doomed_spool)
+    assert shippers
+    for pid in shippers:
         os.kill(pid, signal.SIGKILL)
     os.killpg(doomed.pid, signal.SIGKILL)
     doomed.process.wait()
@@ -63,16 +66,3 @@ def test_what_it_ran_is_shown_as_lost_once(pipeline: Pipeline) -> None:
     assert verified.returncode == 3, verified.stdout  # in order, and no checkpoint was given
     checked = pipeline.command("rebuild", "--dsn", pipeline.dsn(), "--check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-def shippers_of(spool: Path) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            arguments = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"celerytrail.exporter.shipper" in arguments and str(spool).encode() in arguments:
-            found.append(int(entry.name))
-    assert found, f"nobody ships {spool}"
-    return found

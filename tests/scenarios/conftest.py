@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
-from tests.acceptance.pipeline import Pipeline
+from tests.acceptance.pipeline import prepared
 from tests.scenarios.play import Stage
 
 
@@ -17,10 +17,8 @@ def stage(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
     """A ledger with a sink in front of it, on which each target is played once."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     postgres.create_database(name)
-    pipeline = Pipeline(postgres, name, "", tmp_path_factory.mktemp("scenarios"))
     try:
-        pipeline.prepare()
-        yield Stage(pipeline)
+        with prepared(postgres, name, "", tmp_path_factory.mktemp("scenarios")) as pipeline:
+            yield Stage(pipeline)
     finally:
-        pipeline.close()
         postgres.drop_database(name)

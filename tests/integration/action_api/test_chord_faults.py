@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +13,7 @@ from celerytrail.action_api.verbs.retry import new_task_id
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.sink.ledger import Ledger as SinkLedger
 from tests.integration.action_api.acting import Replica, replica
+from tests.integration.action_api.dying import run_until_it_dies
 from tests.integration.action_api.stored_tasks import NO_CANVAS, StoredTasks, listening_socket
 from tests.span_rows import SHOP, task_rows
 from tests.waiting import wait_until
@@ -130,17 +126,7 @@ with replica(sys.argv[1], settings, lease_seconds=1.0) as api:
 def test_a_process_that_dies_between_two_headers_is_partial_and_never_goes_on(
     stored: StoredTasks, valkey: EmbeddedValkey, ledger: SinkLedger
 ) -> None:
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", CRASH, stored.database.dsn("actions"), valkey.url],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_until_it_dies(CRASH, stored.database.dsn("actions"), valkey.url)
     intent = stored.database.value("SELECT intent_id FROM celerytrail.intents")
     with replica(
         stored.database.dsn("actions"),

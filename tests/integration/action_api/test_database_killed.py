@@ -18,7 +18,14 @@ from celerytrail.exporter.sink.ledger import Ledger as SinkLedger
 from celerytrail.sql.migrate import migrate
 from tests.integration.action_api.acting import replica
 from tests.integration.action_api.stored_tasks import StoredTasks
-from tests.integration.action_api.test_intents import TASK, depth, retry, slow_publish, states
+from tests.integration.action_api.test_intents import (
+    TASK,
+    depth,
+    retry,
+    slow_publish,
+    states,
+    sweep_until_written,
+)
 from tests.span_rows import SHOP
 from tests.waiting import wait_until
 
@@ -57,14 +64,7 @@ def test_a_server_that_is_killed_after_the_publish_learns_the_outcome_when_it_is
                 retry(api)
             server.start()
 
-            def swept() -> bool:
-                try:
-                    api.sweep().look()
-                except Unavailable:
-                    return False
-                return bool(states(stored))
-
-            wait_until(swept, "the outcome is written")
+            sweep_until_written(api, stored)
             again = retry(api)
             assert (again.duplicate, again.outcome.state) == (True, "succeeded")
             assert depth(api) == 1

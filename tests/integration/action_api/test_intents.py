@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,6 +18,7 @@ from celerytrail.action_api.verbs.retry import new_task_id
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.sink.ledger import Ledger as SinkLedger
 from tests.integration.action_api.acting import ALICE, BOB, Replica, replica
+from tests.integration.action_api.dying import run_until_it_dies
 from tests.integration.action_api.stored_tasks import StoredTasks
 from tests.span_rows import SHOP, task_rows
 from tests.waiting import wait_until
@@ -58,6 +54,19 @@ def depth(api: Replica) -> int:
 
 def states(stored: StoredTasks) -> list[str]:
     return [row[3] for row in stored.actions() if row[0] == "outcome"]
+
+
+def sweep_until_written(api: Replica, stored: StoredTasks) -> None:
+    """Look at what was left open until its outcome is in the ledger, which may be away at first."""
+
+    def swept() -> bool:
+        try:
+            api.sweep().look()
+        except Unavailable:
+            return False
+        return bool(states(stored))
+
+    wait_until(swept, "the outcome is written")
 
 
 def slow_publish(api: Replica, go_on: threading.Event, published: threading.Event) -> None:
@@ -201,16 +210,7 @@ with replica(sys.argv[1], DeploymentSettings(SHOP, sys.argv[2], allow_plain=True
 
 def die(stored: StoredTasks, valkey: EmbeddedValkey, when: str) -> UUID:
     """Retry in a process that kills itself before or after the publish; return the intent."""
-    done = subprocess.run(
-        [sys.executable, "-c", CRASH, stored.database.dsn("actions"), valkey.url, when, TASK],
-        cwd=Path(__file__).parents[3],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_until_it_dies(CRASH, stored.database.dsn("actions"), valkey.url, when, TASK)
     intent = stored.database.value("SELECT intent_id FROM celerytrail.intents WHERE state = 'open'")
     assert isinstance(intent, UUID)
     return intent
@@ -307,14 +307,7 @@ def test_a_database_that_dies_after_the_publish_makes_the_answer_unknown_and_the
                 retry(api)
             assert down.value.status == 503
 
-        def swept() -> bool:
-            try:
-                api.sweep().look()
-            except Unavailable:
-                return False
-            return bool(states(stored))
-
-        wait_until(swept, "the outcome is written")
+        sweep_until_written(api, stored)
         assert len(api.unwritten) == 0
         assert depth(api) == 1
     assert states(stored) == ["succeeded"]

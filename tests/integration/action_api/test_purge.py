@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +20,7 @@ from celerytrail.exporter.sink.ledger import Ledger as SinkLedger
 from celerytrail.exporter.spool.trail import Trail
 from tests.brokers import RabbitMQ, find_rabbitmq
 from tests.integration.action_api.acting import ALICE, Replica, replica
+from tests.integration.action_api.dying import run_until_it_dies
 from tests.integration.action_api.stored_tasks import StoredTasks
 from tests.span_rows import SHOP, task_rows
 from tests.waiting import wait_until
@@ -211,17 +208,7 @@ def test_a_process_that_dies_in_a_purge_leaves_a_list_of_what_was_in_flight(
     stored: StoredTasks, valkey: EmbeddedValkey
 ) -> None:
     ids = fill(valkey.url, 10)
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", CRASH, stored.database.dsn("actions"), valkey.url],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_until_it_dies(CRASH, stored.database.dsn("actions"), valkey.url)
     with replica(
         stored.database.dsn("actions"), DeploymentSettings(SHOP, valkey.url), sweep_seconds=1.0
     ) as api:

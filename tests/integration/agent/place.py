@@ -5,24 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from tests.spool_segments import read_segments
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 HERE = Path(__file__).parent
-DEADLINE_SECONDS = 90.0
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting for {what}"
-        time.sleep(0.05)
 
 
 class Place:
@@ -67,7 +58,7 @@ class Place:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=2 * DEADLINE_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr

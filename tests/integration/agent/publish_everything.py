@@ -26,7 +26,7 @@ from recorded_app import (
 if sys.argv[1] == "with agent":
     import celerytrail.exporter.auto  # noqa: F401
 
-DEADLINE = time.monotonic() + 90
+DEADLINE = time.monotonic() + 200
 
 
 def wait_for(condition, what):

@@ -15,16 +15,15 @@ from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.exporter.spool.record import Record
 from tests.celery_versions import CELERY_VERSIONS, NEWEST, interpreter, need_eventlet
 from tests.integration.agent.place import (
-    DEADLINE_SECONDS,
     HERE,
     Place,
     children_of,
     end,
     threads_and_connections,
-    wait_until,
 )
 from tests.processes import alive
 from tests.spool_segments import read_segments
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 POOLS = ("prefork", "threads", "solo", "gevent", "eventlet")
 pytestmark = pytest.mark.slow

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from celerytrail.examples.embedded.ports import free_port
 from celerytrail.exporter.spool.election import shipper_is_running
+from tests.processes import shippers_of
+from tests.waiting import wait_until
 
 TOKEN = "hush-hush-hush"
 PUBLISH = """
@@ -23,26 +22,6 @@ instrument(app, token={token!r}, endpoint="http://127.0.0.1:{port}")
 for _ in range(3):
     app.send_task("t")
 """
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting for {what}"
-        time.sleep(0.05)
-
-
-def shippers_of(spool: Path) -> list[int]:
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                arguments = (process / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"celerytrail.exporter.shipper" in arguments and str(spool).encode() in arguments:
-                found.append(int(process.name))
-    return found
 
 
 def publish(spool: Path, port: int) -> None:

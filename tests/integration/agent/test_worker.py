@@ -21,13 +21,12 @@ from celerytrail.exporter.spool.record import HEADERS, REQUEST, Record
 from celerytrail.exporter.spool.trail import read_trail
 from tests.celery_versions import NEWEST, interpreter
 from tests.integration.agent.place import (
-    DEADLINE_SECONDS,
     Place,
     child_processes,
     end,
-    wait_until,
 )
 from tests.spool_segments import Segment, read_segments
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 BACKEND_STATES = {
     "succeeded": "SUCCESS",

@@ -148,16 +148,7 @@ def shapes(
                     ),
                     "every task has ended",
                 )
-                assert worker.stop() == 0
-                wait_until(
-                    lambda: (
-                        not pipeline.rows(
-                            "SELECT FROM celerytrail_views.streams WHERE process_kind <> 'shipper'"
-                            " AND (state <> 'ended' OR missing > 0)"
-                        )
-                    ),
-                    "every event of every process is stored",
-                )
+                pipeline.stop_and_store(worker)
             finally:
                 # All of it: a database with sessions cannot be copied.
                 pipeline.close()

@@ -114,26 +114,8 @@ def stored(
                     "every place of every canvas ran",
                     200,
                 )
-                wait_until(
-                    lambda: (
-                        not pipeline.value(
-                            "SELECT count(*) FROM celerytrail.tasks WHERE finished_at IS NULL OR state = 'retried'"
-                        )
-                    ),
-                    "every task has ended",
-                    200,
-                )
-                assert worker.stop() == 0
-                wait_until(
-                    lambda: (
-                        not pipeline.rows(
-                            "SELECT FROM celerytrail_views.streams WHERE process_kind <> 'shipper'"
-                            " AND (state <> 'ended' OR missing > 0)"
-                        )
-                    ),
-                    "every event of every process is stored",
-                    200,
-                )
+                pipeline.wait_for_ends()
+                pipeline.stop_and_store(worker)
                 found = looked_at(pipeline, version)
             finally:
                 pipeline.close()
