@@ -22,8 +22,8 @@ JOBS ?= 3
 help: ## Say what each target does
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-18s %s\n", $$1, $$2}'
 
-venv: ## Make the virtual environment .venv with everything in it
-	@.ci/environment $(VENV) constraints.txt $(PYTHONS)
+venv: ## Make the virtual environment .venv with everything in it (VENV=.venv310 PYTHON=python3.10 for another)
+	@ONLY_PYTHON="$(PYTHON)" .ci/environment $(VENV) constraints.txt $(PYTHONS)
 
 venv-celery52: ## Make a second one with the oldest supported Celery (where a Python for it is found)
 	@if $(MAKE) --no-print-directory -s python-for-celery52 >/dev/null 2>&1; then \
