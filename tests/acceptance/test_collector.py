@@ -29,7 +29,7 @@ PAYLOADS = f"""
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1200)
 def test_a_thousand_tasks_through_a_collector_make_the_rows_that_they_make_without(
     pipeline: Pipeline,
 ) -> None:

@@ -15,7 +15,7 @@ BACKEND_STATES = {"SUCCESS": "succeeded", "FAILURE": "failed", "REVOKED": "revok
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1200)
 def test_each_task_is_stored_as_backend_and_workload_know_it(any_celery: Pipeline) -> None:
     """Given an unmodified app, no -E, no import: every task is there, with everything right."""
     pipeline = any_celery

@@ -28,6 +28,9 @@ UIDS = (
 SHOWN = {"task_id": FAILED, "workflow_id": CHORD}
 CAPTION = "Drawn outside Grafana from its npm packages"
 
+# The first test waits for all pictures; who draws them gives up after more than ten minutes.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def reports(
