@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -21,6 +21,7 @@ from celerytrail.sql.read_model_check import ReadModelCheck, check_read_model
 from celerytrail.sql.read_model_slices import SliceFile
 from celerytrail.sql.snapshot import what_failed
 from celerytrail.sql.verification import (
+    EXIT_CANNOT,
     EXIT_READ_MODEL,
     Bad,
     CannotVerify,
@@ -41,12 +42,21 @@ ProgressOf = Callable[[str], Progress]
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """The newest link of a chain that was kept outside, and when that was."""
+
+    n: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """Everything one run found.
 
-    ``compared`` says that heads kept outside were given, ``anchored_chains`` which chains had a link
-    in them, ``complete`` that all chains were read, ``notes`` what signed notes from outside said.
-    ``read_model`` is None where it was not asked for.
+    ``compared`` says that heads kept outside were given, ``anchors`` which link of a chain was in
+    them, ``complete`` that all chains were read, ``notes`` what signed notes from outside said,
+    ``trouble`` why those that were to be compared with could not be. ``read_model`` is None where it
+    was not asked for.
     """
 
     ledger_id: uuid.UUID
@@ -55,11 +65,12 @@ class Verification:
     readings: tuple[Reading, ...]
     catalog: tuple[str, ...]
     compared: bool
-    anchored_chains: frozenset[int]
+    anchors: Mapping[int, Anchor]
     incremental: bool
     complete: bool = True
     notes: Compared | None = None
     read_model: ReadModelCheck | None = None
+    trouble: str | None = None
 
     @property
     def bad(self) -> tuple[Bad, ...]:
@@ -75,13 +86,20 @@ class Verification:
         return tuple(
             chain
             for chain, (n, _) in sorted(self.readings[-1].heads.items())
-            if n > 0 and not (self.compared and chain in self.anchored_chains)
+            if n > 0 and not (self.compared and chain in self.anchors)
         )
 
     @property
     def anchored(self) -> bool:
         """Return whether every chain that has links was compared with one kept outside."""
-        return self.compared and not self.unanchored
+        return self.compared and not self.unanchored and self.trouble is None
+
+    @property
+    def compared_with(self) -> str | None:
+        """Return what it was to be compared with: ``checkpoint``, ``heads``, or None for nothing."""
+        if self.notes is not None or self.trouble is not None:
+            return "checkpoint"
+        return "heads" if self.compared else None
 
     @property
     def verdict(self) -> Verdict:
@@ -93,6 +111,8 @@ class Verification:
     @property
     def exit_code(self) -> int:
         """Return the exit code of the command: what the chain says goes before the read model."""
+        if self.trouble is not None and self.verdict is not Verdict.BROKEN:
+            return EXIT_CANNOT
         differs = self.read_model is not None and self.read_model.differs
         if differs and self.verdict is not Verdict.BROKEN:
             return EXIT_READ_MODEL
@@ -123,6 +143,12 @@ class Verification:
             "mode": "incremental" if self.incremental else "full",
             "anchored": self.anchored,
             "unanchored_chains": list(self.unanchored),
+            "compared_with": self.compared_with,
+            "anchors": {
+                str(chain): {"n": anchor.n, "time": anchor.time.isoformat()}
+                for chain, anchor in sorted(self.anchors.items())
+            },
+            "trouble": self.trouble,
             "first_bad": bad[0].as_json() if bad else None,
             "catalog_differences": list(self.catalog),
             "notes": None if self.notes is None else self.notes.as_json(),
@@ -140,6 +166,7 @@ def verify_ledger(
     against: Heads | None = None,
     anchored: bool | None = None,
     evidence: Evidence | None = None,
+    trouble: str | None = None,
     jobs: int = 1,
     read_model: bool = False,
     slices: SliceFile | None = None,
@@ -148,10 +175,12 @@ def verify_ledger(
     """Verify the ledger at ``dsn`` and return what was found.
 
     ``since`` reads only what came after those heads; they and the heads of ``against`` must still
-    be on the chain. All notes of ``evidence`` are compared, in place of ``against``. ``anchored``
+    be on the chain. All notes of ``evidence`` are compared, and then they alone vouch. ``trouble``
+    says why notes that should be compared are not, or not all. ``anchored``
     says whether any of them was kept outside, by default whether there are some; a chain counts as
-    compared from its first kept link on. ``read_model`` compares that with the ledger too, and ``slices`` keeps what was found of it, to be gone on with. Raises
-    DatabaseUnreachable, and CannotVerify where something cannot be read.
+    compared from its first kept link on. ``read_model`` compares that with the ledger too, and
+    ``slices`` keeps what was found of it, to be gone on with. Raises DatabaseUnreachable, and
+    CannotVerify where something cannot be read.
     """
     if evidence is not None and against is None:
         against = evidence.newest
@@ -173,22 +202,34 @@ def verify_ledger(
     if read_model:
         shown = progress(READ_MODEL) if progress is not None else None
         model = check_read_model(dsn, shown, kept=slices)
-    kept = [heads for heads in (since, against) if heads is not None]
+    kept: Sequence[Heads] = [heads for heads in (since, against) if heads is not None]
     if evidence is not None:
-        kept += evidence.vouching
+        kept = evidence.vouching
+    compared = bool(kept) if anchored is None else anchored
     return Verification(
         ledger_id,
         format_version,
         time,
         tuple(readings),
         tuple(catalog),
-        bool(kept) if anchored is None else anchored,
-        frozenset(head.chain for heads in kept for head in heads.chains if head.n > 0),
+        compared,
+        _anchors(kept) if compared else {},
         since is not None,
         chain is None,
         compare(dsn, evidence, chain) if evidence is not None else None,
         model,
+        trouble,
     )
+
+
+def _anchors(kept: Iterable[Heads]) -> dict[int, Anchor]:
+    """Return the link of each chain in the last of these heads that have one."""
+    return {
+        head.chain: Anchor(head.n, heads.time)
+        for heads in kept
+        for head in heads.chains
+        if head.n > 0
+    }
 
 
 def _but_named(found: Iterable[Bad], noted: Sequence[Bad]) -> list[Bad]:

@@ -9,6 +9,7 @@ import click
 
 from celerytrail.sql import head_file
 from celerytrail.sql.checkpoint.checkpoint_file import read_place
+from celerytrail.sql.checkpoint.checkpoint_watch import CheckpointPlaces
 from celerytrail.sql.checkpoint.evidence import Evidence, gather
 from celerytrail.sql.checkpoint.key_file import read_public
 from celerytrail.sql.checkpoint.trust import Place
@@ -46,7 +47,8 @@ class CannotVerifyAnything(click.ClickException):
     "checkpoints",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A checkpoint file, or a directory of notes; all of it must be on the chain. Repeatable.",
+    help="A checkpoint file, or a directory of notes; all of it must be on the chain. Repeatable."
+    " With --every it is read again each time.",
 )
 @click.option(
     "--pubkey",
@@ -115,17 +117,15 @@ def verify(
       1  broken, or the objects that guard the ledger were changed
       2  wrong usage
       3  INTERNAL CONSISTENCY ONLY: no head kept outside was given, or it has no link of a chain
-      4  could not be verified
+      4  could not be verified, or not against the checkpoints
       5  the chain is in order, and the read model differs from it (--read-model)
     """
     if since is not None and against is not None:
         raise click.UsageError("--since and --against exclude each other: --since compares too.")
     if bool(checkpoints) != bool(public_keys) or (witness_pubkey and not checkpoints):
         raise click.UsageError("--checkpoint and --pubkey go together, --witness-pubkey with both.")
-    if checkpoints and (since or against or every):
-        raise click.UsageError(
-            "--checkpoint is in place of --since and --against, and without --every."
-        )
+    if checkpoints and every is None and (since or against):
+        raise click.UsageError("--checkpoint is in place of --since and --against.")
     if read_model and every is not None:
         raise click.UsageError("--read-model and --every exclude each other.")
     if slice_file is not None and not read_model:
@@ -134,8 +134,8 @@ def verify(
     kept_file = since or against
     try:
         kept = head_file.read(kept_file) if kept_file is not None else None
-        evidence = _evidence(checkpoints, public_keys, witness_pubkey) if checkpoints else None
         if every is not None:
+            places = CheckpointPlaces(checkpoints, public_keys, witness_pubkey)
             VerifyDaemon(
                 dsn,
                 Schedule(every, full_every * 60),
@@ -144,10 +144,12 @@ def verify(
                 jobs=jobs,
                 kept=kept,
                 head_out=head_out,
+                checkpoints=places if checkpoints else None,
                 say=lambda result: _say(result, as_json),
                 complain=lambda text: click.echo(text, err=True),
             ).run()
             return
+        evidence = _evidence(checkpoints, public_keys, witness_pubkey) if checkpoints else None
         with shown_progress(progress) as shown:
             result = verify_ledger(
                 dsn,

@@ -1,6 +1,7 @@
 """Verify again and again: what is new every few seconds, everything now and then.
 
-Each result is kept in the ledger for dashboards. A database that is away is waited for.
+Each result is kept in the ledger for dashboards. A database that is away is waited for, and so are
+checkpoints that cannot be read: until they can, a run says that it was not compared with them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from types import FrameType
 import psycopg
 
 from celerytrail.sql import head_file
+from celerytrail.sql.checkpoint.checkpoint_watch import CheckpointPlaces, CheckpointWatch, Looked
+from celerytrail.sql.checkpoint.statement import NewEpoch
 from celerytrail.sql.connection import connect
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.head_file import Heads
@@ -40,8 +43,9 @@ class Schedule:
 class VerifyDaemon:
     """Runs until it is told to stop; keeps the last good heads in memory, outside the database.
 
-    ``kept`` are heads of a file: with them results count as compared with the outside. ``say`` gets
-    each verification, ``complain`` a line about each failure to verify or to record.
+    ``kept`` are heads of a file: with them results count as compared with the outside. With
+    ``checkpoints`` only those do, and every run looks at them again. ``say`` gets each verification,
+    ``complain`` a line about each failure to verify, to compare or to record.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class VerifyDaemon:
         jobs: int,
         kept: Heads | None,
         head_out: Path | None,
+        checkpoints: CheckpointPlaces | None = None,
         say: Callable[[Verification], None],
         complain: Callable[[str], None],
     ) -> None:
@@ -65,6 +70,9 @@ class VerifyDaemon:
         self._anchored = kept is not None
         self._kept = kept
         self._head_out = head_out
+        self._watch = CheckpointWatch(checkpoints) if checkpoints is not None else None
+        self._epoch: int | None = None
+        self._trouble: str | None = None
         self._say = say
         self._complain = complain
         self._stopped = threading.Event()
@@ -112,23 +120,61 @@ class VerifyDaemon:
     def _verify_once(self) -> Verification:
         now = time.monotonic()
         full = self._last_full is None or now - self._last_full >= self._schedule.full_every
+        looked = self._looked(full)
+        if looked.evidence is not None and self._kept_before(looked.evidence.epoch):
+            # What was kept of the epoch before may have been given up by a person.
+            self._kept = None
+            full = True
+            looked = self._looked(full)
         result = verify_ledger(
             self._dsn,
             ways=self._ways,
             chain=self._chain,
             since=None if full else self._kept,
             against=self._kept if full else None,
-            anchored=self._anchored,
+            anchored=self._anchored if self._watch is None else None if looked.evidence else False,
+            evidence=looked.evidence,
+            trouble=looked.trouble,
             jobs=self._jobs,
         )
         if full:
             self._last_full = now
+        self._remember(result, looked)
+        return result
+
+    def _looked(self, full: bool) -> Looked:
+        if self._watch is None:
+            return Looked(None, None)
+        return self._watch.look(everything=full)
+
+    def _kept_before(self, epoch: NewEpoch | None) -> bool:
+        """Return whether heads are kept of a time before this epoch."""
+        if epoch is None or self._kept is None:
+            return False
+        if self._epoch is None:
+            return self._kept.time < epoch.time
+        return self._epoch < epoch.epoch
+
+    def _remember(self, result: Verification, looked: Looked) -> None:
         # A broken run leaves the heads where they were good, so the next one finds it again.
-        if result.verdict is not Verdict.BROKEN:
+        if result.verdict is Verdict.BROKEN:
+            if self._watch is not None:
+                self._watch.forget()
+        else:
             self._kept = result.heads
+            if self._watch is not None and looked.evidence is not None and looked.trouble is None:
+                self._watch.good()
+                epoch = looked.evidence.epoch
+                self._epoch = epoch.epoch if epoch is not None else 0
             if self._head_out is not None:
                 head_file.write(self._head_out, result.heads)
-        return result
+        if looked.trouble != self._trouble:
+            self._trouble = looked.trouble
+            self._complain(
+                f"not compared with the checkpoints: {looked.trouble}"
+                if looked.trouble is not None
+                else "the checkpoints can be compared with again"
+            )
 
     def _record(self, result: Verification) -> None:
         reading = result.readings[-1]
@@ -140,8 +186,10 @@ class VerifyDaemon:
                 for chain, (n, hash) in heads.items():
                     bad = [item for item in result.bad if item.chain in (None, chain)]
                     anchored = result.compared and chain not in result.unanchored
-                    status = Verdict.CLEAN if anchored else Verdict.INTERNAL
+                    clean = anchored and result.trouble is None
+                    status = Verdict.CLEAN if clean else Verdict.INTERNAL
                     status = Verdict.BROKEN if bad else status
+                    anchor = result.anchors.get(chain)
                     connection.execute(
                         queries("verify")["record_verification"],
                         {
@@ -155,6 +203,10 @@ class VerifyDaemon:
                             "rows": max(0, reading.chain_rows.get(chain, 0)),
                             "seconds": sum(one.seconds for one in result.readings),
                             "fingerprint_ok": not result.catalog,
+                            "compared_with": result.compared_with,
+                            "anchor_n": anchor.n if anchor is not None else None,
+                            "anchor_time": anchor.time if anchor is not None else None,
+                            "trouble": result.trouble,
                         },
                     )
         except psycopg.Error as error:

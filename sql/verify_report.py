@@ -102,7 +102,13 @@ def one_line(result: Verification) -> str:
     mode = "incremental" if result.incremental else "full"
     bad = result.bad
     first = f"; first: {bad[0]}" if bad else ""
+    trouble = f"; not compared: {result.trouble}" if result.trouble is not None else ""
+    against = ", ".join(
+        f"{anchor.n}" + (f" of chain {chain}" if chain else "")
+        for chain, anchor in sorted(result.anchors.items())
+    )
+    kept = f"; {result.compared_with} at n {against}" if against else ""
     return (
         f"{result.time.isoformat(timespec='seconds')} {result.verdict.words}: {mode},"
-        f" {rows:,} rows, {where or 'no chain read'}{first}"
+        f" {rows:,} rows, {where or 'no chain read'}{kept}{first}{trouble}"
     )

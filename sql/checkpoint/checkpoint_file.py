@@ -12,7 +12,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,18 +57,44 @@ def read_place(path: Path) -> Contents:
 
     Raises FileUnusable where it cannot be read.
     """
-    if not path.is_dir():
+    if not is_directory(path):
         return read_file(path)
-    entries, torn = [], 0
+    notes = note_files(path)
+    found = [one for one in read_notes(path, notes).values() if one is not None]
+    return Contents(tuple(found), len(notes) - len(found))
+
+
+def is_directory(path: Path) -> bool:
+    """Return whether a place is a directory of notes. Raises FileUnusable where nobody may look."""
     try:
-        for file in sorted(path.rglob(f"*{NOTE_SUFFIX}")):
-            try:
-                entries.append(_entry(file.read_bytes()))
-            except NotANote:
-                torn += 1
+        return path.is_dir()
+    except OSError as error:
+        raise FileUnusable(f"cannot read the checkpoint file {path}: {error.strerror}") from error
+
+
+def note_files(path: Path) -> list[Path]:
+    """Return the files of a directory that may hold a note, in order of name. Raises FileUnusable."""
+    try:
+        return sorted(path.rglob(f"*{NOTE_SUFFIX}"))
     except OSError as error:
         raise FileUnusable(f"cannot read the notes in {path}: {error.strerror}") from error
-    return Contents(tuple(entries), torn)
+
+
+def read_notes(path: Path, files: Iterable[Path]) -> dict[Path, Entry | None]:
+    """Return the note of each of these files of a directory, None where it is not a whole one.
+
+    Raises FileUnusable.
+    """
+    found: dict[Path, Entry | None] = {}
+    try:
+        for file in files:
+            try:
+                found[file] = _entry(file.read_bytes())
+            except NotANote:
+                found[file] = None
+    except OSError as error:
+        raise FileUnusable(f"cannot read the notes in {path}: {error.strerror}") from error
+    return found
 
 
 def read_file(path: Path, offset: int = 0) -> Contents:

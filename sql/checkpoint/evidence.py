@@ -30,6 +30,11 @@ class Evidence:
     witness: VerifierKey | None
 
     @property
+    def epoch(self) -> NewEpoch | None:
+        """Return the newest note that began an epoch, None where none did."""
+        return max(self.notes.epochs, key=lambda one: (one.epoch, one.time), default=None)
+
+    @property
     def vouching(self) -> tuple[Heads, ...]:
         """Return the heads that vouch: those of the newest epoch, in order of time.
 

@@ -272,7 +272,8 @@ ORDER BY g.day;
 -- name: record_verification
 SELECT celerytrail.record_verification(
     %(mode)s, %(chain)s::int4, %(from_n)s::int8, %(to_n)s::int8, %(head_hash)s::bytea, %(status)s,
-    %(first_bad)s::json, %(rows)s::int8, %(seconds)s::float8, %(fingerprint_ok)s
+    %(first_bad)s::json, %(rows)s::int8, %(seconds)s::float8, %(fingerprint_ok)s, %(compared_with)s,
+    %(anchor_n)s::int8, %(anchor_time)s::timestamptz, %(trouble)s
 );
 
 -- name: ledger
