@@ -27,6 +27,10 @@ from celerytrail.exporter.sink.errors import SinkError
 
 DSN = "CELERYTRAIL_VERIFY_DSN"
 STOP_SECONDS = 20.0
+_HEADS = "CELERYTRAIL_VERIFY_HEADS"
+_CHECKPOINT = "CELERYTRAIL_VERIFY_CHECKPOINT"
+_PUBKEY = "CELERYTRAIL_VERIFY_PUBKEY"
+_WITNESS_PUBKEY = "CELERYTRAIL_VERIFY_WITNESS_PUBKEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,17 @@ class VerificationConfig:
     """What to verify with. ``dsn`` is of the role celerytrail_verifier; it is left out of repr.
 
     ``heads`` is the file of the heads that were found good, compared with again after a restart.
+    ``checkpoints`` are the files or directories of signed checkpoints that are compared with each time,
+    ``public_key`` is the file of the key that signed them, ``witness_key`` of one that has to have cosigned.
     """
 
     dsn: str = field(repr=False)
     every_seconds: int = 10
     full_minutes: int = 1440
     heads: Path | None = None
+    checkpoints: tuple[Path, ...] = ()
+    public_key: Path | None = None
+    witness_key: Path | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> VerificationConfig | None:
@@ -48,20 +57,41 @@ class VerificationConfig:
         The DSN is in ``CELERYTRAIL_VERIFY_DSN``, or in the file that ``CELERYTRAIL_VERIFY_DSN_FILE``
         names. Raises SettingError naming the variable.
         """
-        heads = environ.get("CELERYTRAIL_VERIFY_HEADS")
         if not environ.get(DSN) and not environ.get(f"{DSN}_FILE"):
-            if heads:
-                raise SettingError(
-                    f"CELERYTRAIL_VERIFY_HEADS is set and {DSN} is not: set the DSN of the role"
-                    " celerytrail_verifier too"
-                )
+            for name in (_HEADS, _CHECKPOINT, _PUBKEY, _WITNESS_PUBKEY):
+                if environ.get(name):
+                    raise SettingError(
+                        f"{name} is set and {DSN} is not: set the DSN of the role"
+                        " celerytrail_verifier too"
+                    )
             return None
+        checkpoints = [one for one in environ.get(_CHECKPOINT, "").split(os.pathsep) if one]
+        public_key, witness_key = environ.get(_PUBKEY), environ.get(_WITNESS_PUBKEY)
+        if bool(checkpoints) != bool(public_key):
+            missing, given = (_PUBKEY, _CHECKPOINT) if checkpoints else (_CHECKPOINT, _PUBKEY)
+            raise SettingError(f"{given} is set and {missing} is not: they go together")
+        if witness_key and not checkpoints:
+            raise SettingError(f"{_WITNESS_PUBKEY} is set and {_CHECKPOINT} is not: set it too")
+        heads = environ.get(_HEADS)
         return cls(
             dsn=dsn_setting(environ, DSN),
             every_seconds=integer_setting(environ, "CELERYTRAIL_VERIFY_SECONDS", 10, 86_400),
             full_minutes=integer_setting(environ, "CELERYTRAIL_VERIFY_FULL_MINUTES", 1440, 525_600),
             heads=Path(heads) if heads else None,
+            checkpoints=tuple(map(Path, checkpoints)),
+            public_key=Path(public_key) if public_key else None,
+            witness_key=Path(witness_key) if witness_key else None,
         )
+
+    @property
+    def checkpoint_options(self) -> list[str]:
+        """Return the options of `celerytrail verify` that say what is compared with."""
+        options = [word for path in self.checkpoints for word in ("--checkpoint", str(path))]
+        if self.public_key is not None:
+            options += ["--pubkey", str(self.public_key)]
+        if self.witness_key is not None:
+            options += ["--witness-pubkey", str(self.witness_key)]
+        return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +100,13 @@ class VerificationStatus:
 
     ``at`` is when its last run ended, before the first one when it was started (Unix time).
     ``verified`` maps a chain to the last n that was found good. ``broken`` stays until a full run
-    finds the ledger in order.
+    finds the ledger in order. ``anchored`` says that the last run compared every chain with a
+    checkpoint, or a head kept outside; it is None before the first.
     """
 
     at: float
     broken: bool
+    anchored: bool | None
     verified: Mapping[int, int]
 
 
@@ -83,7 +115,13 @@ def read_status(path: Path) -> VerificationStatus | None:
     try:
         found = json.loads(path.read_text("utf-8"))
         verified = {int(chain): int(n) for chain, n in found["verified"].items()}
-        return VerificationStatus(float(found["at"]), bool(found["broken"]), verified)
+        anchored = found["anchored"]
+        return VerificationStatus(
+            float(found["at"]),
+            bool(found["broken"]),
+            None if anchored is None else bool(anchored),
+            verified,
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -106,6 +144,7 @@ class VerificationProcess:
         """Start the keeper. Raises SinkError where no process can be started."""
         config = self._config
         arguments = [str(config.every_seconds), str(config.full_minutes), str(config.heads or "")]
+        arguments += config.checkpoint_options
         environ = {**os.environ, "CELERYTRAIL_DSN": config.dsn}
         for name in ("CELERYTRAIL_DSN_FILE", DSN, f"{DSN}_FILE"):
             environ.pop(name, None)

@@ -33,6 +33,7 @@ class VerificationKeeper:
         self._pause = FIRST_PAUSE_SECONDS
         self._verified: dict[int, int] = {}
         self._broken = False
+        self._anchored: bool | None = None
         self._wait_for = selectors.DefaultSelector()
         self._wait_for.register(sys.stdin.buffer, selectors.EVENT_READ)
 
@@ -91,18 +92,25 @@ class VerificationKeeper:
         try:
             said: dict[str, Any] = json.loads(line)
             broken, full = said["verdict"] == "broken", said["mode"] == "full"
+            anchored = bool(said["anchored"])
             heads = {int(head["chain"]): int(head["n"]) for head in said["ways"][-1]["heads"]}
         except (ValueError, KeyError, TypeError, IndexError):
             return
         # A run that reads only what is new cannot take back what a full one found.
         self._broken = broken or (self._broken and not full)
+        self._anchored = anchored and not broken
         if not broken:
             self._verified.update(heads)
         self._pause = FIRST_PAUSE_SECONDS
         self._write()
 
     def _write(self) -> None:
-        found = {"at": time.time(), "broken": self._broken, "verified": self._verified}
+        found = {
+            "at": time.time(),
+            "broken": self._broken,
+            "anchored": self._anchored,
+            "verified": self._verified,
+        }
         half = self._status_file.with_suffix(".half")
         half.write_text(json.dumps(found), "utf-8")
         half.replace(self._status_file)
@@ -120,11 +128,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Keep a verification: status file, seconds between runs, minutes between full ones, heads."""
-    status_file, every, full_every, heads = arguments
+    """Keep a verification: status file, seconds between runs, minutes between full ones, heads, other options."""
+    status_file, every, full_every, heads, *options = arguments
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     command = [sys.executable, "-m", "celerytrail.exporter.cli", "verify", "--json"]
-    command += ["--every", every, "--full-every", full_every]
+    command += ["--every", every, "--full-every", full_every, *options]
     VerificationKeeper(Path(status_file), command, Path(heads) if heads else None).run()
 
 

@@ -41,3 +41,9 @@ class VerificationMetrics(Collector):
             "1 when the ledger was found broken and no full verification since found it in order.",
             value=float(status.broken),
         )
+        if status.anchored is not None:
+            yield GaugeMetricFamily(
+                "celerytrail_sink_verification_anchored",
+                "1 when the last verification agreed with a checkpoint or head kept outside for each chain.",
+                value=float(status.anchored),
+            )
