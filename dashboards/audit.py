@@ -24,6 +24,7 @@ _SPAN = 5
 _STATUS_COLOURS = {
     "ok": GOOD,
     "consistent in itself": WARNING,
+    "not compared": BAD,
     "never verified": BAD,
     "guards altered": BAD,
     "broken": BAD,
@@ -93,7 +94,7 @@ def chain_verified() -> stat_panel.Panel:
         description=(
             "Time since every chain was last verified; BROKEN when a row was found changed or a guard altered, until a "
             "full verification finds all in order. Bad from 15 min, worse from 1 h. This is what the database says of "
-            "itself: an auditor runs celerytrail verify against a head kept outside."
+            "itself: an auditor runs celerytrail verify against checkpoints kept outside."
         ),
         unit="s",
         decimals=0,
@@ -214,15 +215,17 @@ def chains() -> table_panel.Panel:
         [
             Column("chain", "Chain", 65, unit="none"),
             Column("status", "Status", 150, colours=_STATUS_COLOURS),
+            Column("against", "Against", 170),
             Column("age", "Ago", 85, unit="s", steps=steps(GOOD, (900, WARNING), (3600, BAD))),
             Column("verified_to", "Up to block", 95, unit="locale"),
             Column("unverified", "Not yet", 75, unit="locale"),
             Column("linked_at", "Last block", 150, unit=TIME),
         ],
         description=(
-            "Ok: the newest verification agreed with a head kept outside. Consistent in itself: there was none to compare "
-            "with. Broken: a row, block or link is not what was written. Guards altered: a trigger, function or "
-            "right differs from the migrations. Both stay until a full verification finds all in order."
+            "Ok: the newest verification agreed with what was kept outside, up to the block in Against. Consistent in "
+            "itself: there was nothing to compare with. Not compared: the checkpoints could not be; Against says why. Broken: a row, "
+            "block or link is not what was written. Guards altered: a trigger, function or right differs from the "
+            "migrations. Both stay until a full verification finds all in order."
         ),
         no_value="No chain: is the database migrated?",
         span=10,
@@ -239,6 +242,7 @@ def verifications() -> table_panel.Panel:
             Column("verified_at", "Time", 150, unit=TIME),
             Column("status", "Found", 130, colours=_STATUS_COLOURS),
             Column("first_bad", "First fault", 170),
+            Column("against", "Against", 170),
             Column("chain", "Chain", 55, unit="none"),
             Column("mode", "Mode", 75),
             Column("blocks", "Blocks", 85),

@@ -74,6 +74,7 @@ class Recorder:
                 _VERIFY_EVERY_SECONDS,
                 "--full-every",
                 _VERIFY_ALL_EVERY_MINUTES,
+                *self._signed(),
             ],
             {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
         )
@@ -104,9 +105,8 @@ class Recorder:
 
     def verify(self) -> Verdict:
         """Verify the whole ledger, inside the database and outside of it."""
-        public = str(self._signing / "checkpoint-public.key")
         done = self._run(
-            ["verify", "--way", "both", "--checkpoint", str(self._checkpoints), "--pubkey", public],
+            ["verify", "--way", "both", *self._signed()],
             {"CELERYTRAIL_DSN": self._database.role("celerytrail_verifier")},
         )
         chain = {
@@ -115,6 +115,10 @@ class Recorder:
             _VERIFY_BROKEN: "broken",
         }.get(done.returncode, "unknown")
         return Verdict(chain, (done.stdout or done.stderr).strip())
+
+    def _signed(self) -> list[str]:
+        public = self._signing / "checkpoint-public.key"
+        return ["--checkpoint", str(self._checkpoints), "--pubkey", str(public)]
 
     def _start_checkpointer(self) -> None:
         # Both places are on this disk: the demo shows how it goes, the guarantee takes another host.

@@ -1,5 +1,6 @@
 -- One row a chain and reason: a verification found it broken or the guards altered and no full one since found it in order; it was never
--- verified; it was not verified for longer than verified_within. The number is how many blocks came after the last that was verified, and one.
+-- verified; it was not verified for longer than verified_within; the verifier is told of checkpoints, and the newest verification could not
+-- compare with them, or they have no block of it. The number is how many blocks came after the last that was verified, and one.
 WITH limits AS (
     SELECT interval '15 minutes' AS verified_within
 ), verified AS (
@@ -16,7 +17,9 @@ CROSS JOIN LATERAL (VALUES
     ('broken', v.is_broken),
     ('guards altered', v.is_altered),
     ('never verified', v.chain IS NULL AND c.n > 0),
-    ('not verified lately', v.verified_at < now() - l.verified_within)
+    ('not verified lately', v.verified_at < now() - l.verified_within),
+    ('not compared', v.trouble IS NOT NULL),
+    ('in no checkpoint', v.trouble IS NULL AND v.compared_with = 'checkpoint' AND v.status = 'internal' AND c.n > 0)
 ) AS r (reason, is_so)
 WHERE r.is_so
 ORDER BY c.chain, r.reason

@@ -390,6 +390,42 @@ def test_one_chain_of_several_that_was_not_verified_is_not_hidden_by_the_others(
     assert others == [[(0, "ok"), (2, "ok")], 0, []]
 
 
+@pytest.mark.parametrize(
+    ("status", "compared", "shown", "against", "reasons"),
+    [
+        ("ok", ("checkpoint", 1, None), "ok", "checkpoint, block 1", set()),
+        ("ok", ("heads", 1, None), "ok", "kept head, block 1", set()),
+        ("internal", (None, None, None), "consistent in itself", "nothing", set()),
+        ("internal", ("heads", None, None), "consistent in itself", "no block of it was kept", set()),
+        ("internal", ("checkpoint", None, None), "consistent in itself", "no block of it was kept", {"in no checkpoint"}),
+        ("internal", ("checkpoint", 1, "cannot read /c"), "not compared", "cannot read /c", {"not compared"}),
+        ("broken", ("checkpoint", 1, "cannot read /c"), "broken", "cannot read /c", {"broken", "not compared"}),
+    ],
+)  # fmt: skip
+def test_each_verification_says_against_what(
+    shop: RecordedShop,
+    status: str,
+    compared: tuple[str | None, int | None, str | None],
+    shown: str,
+    against: str,
+    reasons: set[str],
+) -> None:
+    shop.ran("one")
+    with shop.database.connect("verifier") as connection:
+        connection.execute(
+            "SELECT celerytrail.record_verification('full', 0, 0, 1, sha256(''), %s, NULL, 1, 0.1, true,"
+            " compared_with => %s, anchor_n => %s, anchor_time => now(), trouble => %s)",
+            (status, *compared),
+        )
+    for title in ("Chains", "Verifications"):
+        (row,) = shop.panel("audit", title)
+        assert (row["status"], row["against"]) == (shown, against)
+    alerts = evaluate(provisioned_rule("celerytrail-chain-not-verified"), shop.grafana)
+    assert {alert.labels["reason"] for alert in alerts} == reasons
+    verified(shop, "ok")
+    assert [row["status"] for row in shop.panel("audit", "Chains")] == ["ok"]
+
+
 def test_a_broken_verification_verified_nothing(shop: RecordedShop) -> None:
     shop.ran("one")
     shop.ran("two")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.sql import head_file
+from celerytrail.sql.checkpoint.key_file import PRIVATE_FILE, PUBLIC_FILE, write_key
+from celerytrail.sql.checkpoint.note_keys import new_key
 from tests.chain.chained_ledger import TRIGGERS_BACK, TRIGGERS_OFF
 from tests.otlp_requests import span, traces
 from tests.processes import mentioning
@@ -123,6 +127,38 @@ def test_a_verification_without_its_keeper_ends(verifying: SinkProcess, database
     post(verifying)
     assert verifying.metric("verification_age_seconds") > 0
     assert verifying.stop() == 0
+
+
+def test_what_was_signed_is_compared_with_and_told(
+    postgres: EmbeddedPostgres,
+    database: str,
+    sink_database: SinkDatabase,
+    make_sink: Callable[..., SinkProcess],
+    tmp_path: Path,
+) -> None:
+    write_key(tmp_path / "key", new_key("key"))
+    file = tmp_path / "checkpoints.jsonl"
+    sink = make_sink(
+        sink_database,
+        CELERYTRAIL_VERIFY_DSN=postgres.dsn(database, "celerytrail_verifier"),
+        CELERYTRAIL_VERIFY_SECONDS="1",
+        CELERYTRAIL_VERIFY_CHECKPOINT=str(file),
+        CELERYTRAIL_VERIFY_PUBKEY=str(tmp_path / "key" / PUBLIC_FILE),
+    )
+    sink.start()
+    post(sink)
+    wait_until(lambda: sink.metric("verified_n", chain="0") == 1, "it is verified")
+    assert sink.metric("verification_anchored") == 0
+    wait_until(lambda: f"cannot read the checkpoint file {file}" in sink.output, "it is told")
+    signed = subprocess.run(
+        [sys.executable, "-m", "celerytrail.exporter.cli", "checkpoint", "--begin", "--once", "--allow-one",
+         "--key", str(tmp_path / "key" / PRIVATE_FILE), "--file", str(file)],
+        env={**os.environ, "CELERYTRAIL_DSN": postgres.dsn(database, "celerytrail_checkpointer")},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert signed.returncode == 0, signed.stderr
+    wait_until(lambda: sink.metric("verification_anchored") == 1, "it is compared")
+    assert sink.metric("verification_broken") == 0
 
 
 def test_without_a_dsn_nothing_is_verified_and_nothing_told(sink: SinkProcess) -> None:
