@@ -300,5 +300,5 @@ def test_between_full_turns_only_what_is_new_is_read(keeper: Keeper, ledger: Led
     assert read() == [5, 5]
     watch.good()
     # A note that is taken away is missed.
-    sorted(store.rglob("*.note"))[-1].unlink()
+    max(store.rglob("*.note")).unlink()
     assert f"{store} went back" in str(watch.look(everything=False).trouble)

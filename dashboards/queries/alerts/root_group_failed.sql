@@ -11,7 +11,7 @@ SELECT
     w.service,
     w.environment,
     w.failed::float8 AS failed
-FROM celerytrail_views.workflows w
+FROM celerytrail_views.failed_workflows w
 -- The views of workflows are reached by the id of the workflow.
 WHERE w.workflow_id = ANY (ARRAY(
     SELECT coalesce(t.root_group_id, t.root_id, t.task_id)
@@ -30,7 +30,6 @@ WHERE w.workflow_id = ANY (ARRAY(
     LIMIT 2000
 ))
   AND w.kind IN ('group', 'chord', 'chain')
-  AND w.state IN ('failed', 'partially failed')
   AND w.needs_attention
 ORDER BY w.finished_at DESC NULLS LAST, w.workflow_id
 LIMIT 500

@@ -43,6 +43,7 @@ VIEWS = (
     "erased_tasks",
     "erasure_state",
     "erasures",
+    "failed_workflows",
     "failures",
     "groups",
     "heartbeats",
