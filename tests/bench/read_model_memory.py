@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 
+from celerytrail.sql.read_model_slices import ROWS_IN_A_SLICE
 from tests.bench.bench_server import described
 from tests.bench.kept_ledger import DATABASE, kept_ledger
 
@@ -25,6 +26,12 @@ WHERE a.datname = %s AND a.application_name = 'celerytrail verify'
 UNION ALL
 SELECT w.pid FROM pg_stat_activity w WHERE w.backend_type = 'parallel worker'
 """
+_CHECK = """
+import os, sys
+from celerytrail.sql.read_model_check import check_read_model
+found = check_read_model(os.environ["CELERYTRAIL_DSN"], rows_in_a_slice=int(sys.argv[1]))
+print(len(found.slices), "slices,", sum(found.differing.values()), "rows differ")
+"""
 MIB = 1024 * 1024
 
 
@@ -33,17 +40,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--tasks", type=int, default=60_000)
-    parser.add_argument("--postgres", default="wheel")
+    parser.add_argument("--server", default="system")
+    parser.add_argument("--rows-in-a-slice", type=int, default=ROWS_IN_A_SLICE)
     given = parser.parse_args()
-    with kept_ledger(given.postgres, given.tasks, given.keep) as (server, filled):
-        print(f"{described(server, given.postgres)}: {filled.tasks:,} tasks, {filled.spans:,} spans")
+    with kept_ledger(given.server, given.tasks, given.keep) as (server, filled):
+        print(f"{described(server, given.server)}: {filled.tasks:,} tasks, {filled.spans:,} spans")
         with psycopg.connect(server.dsn(DATABASE), autocommit=True) as watch:
             before = _written(watch)
             began = time.monotonic()
             process = subprocess.Popen(
-                [sys.executable, "-m", "celerytrail.exporter.cli", "verify", "--read-model", "--way", "sql", "--progress"],
+                [sys.executable, "-c", _CHECK, str(given.rows_in_a_slice)],
                 env={**os.environ, "CELERYTRAIL_DSN": server.dsn(DATABASE, "celerytrail_verifier")},
-            )  # fmt: skip
+            )
             own = backend = temporary = 0
             while process.poll() is None:
                 own = max(own, _kib(process.pid, "VmHWM"))
