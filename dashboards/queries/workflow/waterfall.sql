@@ -3,12 +3,6 @@ WITH bars AS MATERIALIZED (
     SELECT s.*
     FROM celerytrail_views.workflow_spans s
     WHERE s.workflow_id = ${workflow_id:sqlstring}
-      AND (
-          SELECT count(*)
-          FROM celerytrail_views.tasks t
-          WHERE coalesce(t.root_group_id, t.root_id, t.task_id) = ${workflow_id:sqlstring}
-            AND t.task_name IS DISTINCT FROM 'celery.chord_unlock'
-      ) <= 2000
       AND
       -- include: deployment_filter as s
     ORDER BY s."parentSpanID" IS NOT NULL, s."startTime", s."kind" DESC, s."spanID"
