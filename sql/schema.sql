@@ -3170,9 +3170,9 @@ ALTER FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone,
 
 COMMENT ON FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) IS 'Keeps what the checkpointer signed, or why it refused, for dashboards; drops old rows. Returns the row''s id.';
 
--- Name: record_verification(text, integer, bigint, bigint, bytea, text, json, bigint, double precision, boolean); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: record_verification(text, integer, bigint, bigint, bytea, text, json, bigint, double precision, boolean, text, bigint, timestamp with time zone, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) RETURNS timestamp with time zone
+CREATE FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean, compared_with text DEFAULT NULL::text, anchor_n bigint DEFAULT NULL::bigint, anchor_time timestamp with time zone DEFAULT NULL::timestamp with time zone, trouble text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
@@ -3181,8 +3181,8 @@ DECLARE
 BEGIN
     INSERT INTO celerytrail.verifications (
         verified_at, mode, chain, from_n, to_n, head_hash, status, first_bad, rows, seconds,
-        fingerprint_ok, verified_by
-    ) VALUES (recorded_at, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, session_user);
+        fingerprint_ok, compared_with, anchor_n, anchor_time, trouble, verified_by
+    ) VALUES (recorded_at, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, left($14, 2000), session_user);
     -- Bounded: small runs that found nothing stay for a day, the others for 90.
     DELETE FROM celerytrail.verifications v
     WHERE v.chain = $2
@@ -3194,11 +3194,11 @@ BEGIN
 END
 $_$;
 
-ALTER FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) OWNER TO celerytrail_owner;
+ALTER FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean, compared_with text, anchor_n bigint, anchor_time timestamp with time zone, trouble text) OWNER TO celerytrail_owner;
 
--- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean, compared_with text, anchor_n bigint, anchor_time timestamp with time zone, trouble text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) IS 'Keeps the result of a verification for dashboards and drops old ones: incremental ones that found nothing after a day, others after 90.';
+COMMENT ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean, compared_with text, anchor_n bigint, anchor_time timestamp with time zone, trouble text) IS 'Keeps the result of a verification for dashboards and drops old ones: incremental ones that found nothing after a day, others after 90.';
 
 -- Name: refuse_erased(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -4730,6 +4730,19 @@ DECLARE
     from_day date;
     to_day date;
 BEGIN
+    -- Nobody can read a picture of more. Celery's own polls for a chord are no part of what somebody published.
+    SELECT array_agg(t.task_id), min(t.first_day), max(t.last_day) INTO members, from_day, to_day
+    FROM (
+        SELECT m.task_id, m.first_day, m.last_day
+        FROM celerytrail.tasks_of_workflows m
+        WHERE m.workflow_id = of_workflow
+          AND (m.namespace, m.service, m.environment) = (of_namespace, of_service, of_environment)
+        LIMIT 2001
+    ) AS t;
+    IF cardinality(members) > 2000 THEN
+        RETURN;
+    END IF;
+
     SELECT g.span_id, g.first_sent_at INTO root_span, root_sent_at
     FROM celerytrail.groups g
     WHERE g.group_id = of_workflow AND g.root_group_id = of_workflow
@@ -4815,11 +4828,6 @@ BEGIN
           AND (i.namespace, i.service, i.environment) = (of_namespace, of_service, of_environment);
     END IF;
 
-    -- Celery's own polls for a chord are no part of what somebody published.
-    SELECT array_agg(t.task_id), min(t.first_day), max(t.last_day) INTO members, from_day, to_day
-    FROM celerytrail.workflow_tasks t
-    WHERE t.workflow_id = of_workflow
-      AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment);
     IF members IS NOT NULL THEN
         RETURN QUERY
         SELECT b.*
@@ -4918,6 +4926,7 @@ CREATE FUNCTION celerytrail.workflow_state(of_workflow text, of_namespace text, 
 #variable_conflict use_column
 DECLARE
     w record;
+    first record;
     group_kind text;
     -- The column of that name is one of groups too.
     known_body text;
@@ -4943,16 +4952,21 @@ BEGIN
         count(*) FILTER (WHERE m.outcome = 'failed') AS failed,
         count(*) FILTER (WHERE m.outcome = 'unfinished') AS unfinished,
         count(*) FILTER (WHERE m.group_id = m.workflow_id AND m.body_of IS DISTINCT FROM m.workflow_id) AS headers,
-        count(*) FILTER (WHERE m.outcome = 'failed' AND NOT m.is_retried AND NOT m.is_acknowledged) AS open_failures,
-        count(*) FILTER (WHERE m.is_retried) AS retried,
-        count(*) FILTER (WHERE m.is_acknowledged) AS acknowledged,
         count(*) FILTER (WHERE m.chain_length > 1) AS chains,
         min(m.task_name) FILTER (WHERE m.group_id IS NOT NULL AND m.body_of IS NULL) AS first_name,
         max(m.task_name) FILTER (WHERE m.group_id IS NOT NULL AND m.body_of IS NULL) AS last_name
     INTO w
-    FROM celerytrail.workflow_tasks m
-    WHERE m.workflow_id = of_workflow
-      AND (m.namespace, m.service, m.environment) = (of_namespace, of_service, of_environment);
+    FROM (
+        SELECT
+            t.workflow_id, t.root_id, t.group_id, t.root_group_id, t.task_name, t.first_sent_at, t.started_at,
+            t.finished_at, t.updated_at, t.outcome, t.chain_length,
+            CASE WHEN t.group_id IS NOT NULL THEN t.body_of END AS body_of
+        FROM celerytrail.tasks_of_workflows t
+        WHERE t.workflow_id = of_workflow
+          AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+        -- Whose body a task is, is looked up once a task and not each time that it is named above.
+        OFFSET 0
+    ) AS m;
     IF w.members = 0 THEN
         RETURN;
     END IF;
@@ -5124,12 +5138,21 @@ BEGIN
     -- an operator ended is it only where nothing else failed. One task waits for another that it sent, and a
     -- chord's body for its headers.
     IF w.failed > 0 THEN
-        SELECT f.task_id, f.task_name, f.exception_class
-        INTO culprit_task_id, culprit_task_name, culprit_exception_class
-        FROM celerytrail.workflow_tasks f
-        WHERE f.workflow_id = of_workflow
-          AND (f.namespace, f.service, f.environment) = (of_namespace, of_service, of_environment)
-          AND f.outcome = 'failed'
+        SELECT
+            f.task_id, f.task_name, f.exception_class,
+            count(*) FILTER (WHERE NOT f.is_retried AND NOT f.is_acknowledged) OVER () AS open_failures,
+            count(*) FILTER (WHERE f.is_retried) OVER () AS retried,
+            count(*) FILTER (WHERE f.is_acknowledged) OVER () AS acknowledged
+        INTO first
+        FROM (
+            SELECT t.*
+            FROM celerytrail.workflow_tasks t
+            WHERE t.workflow_id = of_workflow
+              AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+              AND t.outcome = 'failed'
+            -- Worked out once a failure, although it is counted three ways.
+            OFFSET 0
+        ) AS f
         ORDER BY
             coalesce(f.exception_class, '') ~ '(^|\.)ChordError$'
             OR EXISTS (
@@ -5150,6 +5173,9 @@ BEGIN
             ),
             f.is_acknowledged, f.finished_at, f.task_id
         LIMIT 1;
+        culprit_task_id := first.task_id;
+        culprit_task_name := first.task_name;
+        culprit_exception_class := first.exception_class;
     END IF;
 
     root_id := w.root_id;
@@ -5160,13 +5186,15 @@ BEGIN
     succeeded := w.succeeded;
     failed := w.failed;
     unfinished := w.unfinished;
-    acknowledged := w.failed > 0 AND w.open_failures = 0 AND w.acknowledged > 0;
-    retried := CASE
-        WHEN state = 'body never ran' THEN body_is_retried
-        ELSE w.failed > 0 AND w.open_failures = 0 AND w.retried > 0
-    END;
-    needs_attention := state IN ('failed', 'partially failed') AND w.open_failures > 0
-        OR state = 'body never ran' AND NOT body_is_retried;
+    IF w.failed > 0 THEN
+        acknowledged := first.open_failures = 0 AND first.acknowledged > 0;
+        retried := first.open_failures = 0 AND first.retried > 0;
+        needs_attention := state IN ('failed', 'partially failed') AND first.open_failures > 0;
+    ELSE
+        acknowledged := false;
+        retried := state = 'body never ran' AND body_is_retried;
+        needs_attention := state = 'body never ran' AND NOT body_is_retried;
+    END IF;
     headers := w.headers;
     chord_body_id := known_body;
     RETURN NEXT;
@@ -5947,6 +5975,240 @@ ALTER TABLE celerytrail.intents OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.intents IS 'The open and the recent actions of operators. Finished ones go after 30 days, and with them their idempotency keys.';
 
+-- Name: task_actions; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.task_actions (
+    action_id uuid NOT NULL,
+    task_id text NOT NULL,
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    intent_id uuid,
+    action_time timestamp with time zone NOT NULL,
+    verb text NOT NULL,
+    phase text NOT NULL,
+    result text,
+    new_task_id text,
+    actor text NOT NULL
+);
+
+ALTER TABLE celerytrail.task_actions OWNER TO celerytrail_owner;
+
+-- Name: TABLE task_actions; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.task_actions IS 'Which action named which task, and what became of it. Derived from actions.';
+
+-- Name: tasks; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TABLE celerytrail.tasks (
+    namespace text NOT NULL,
+    service text NOT NULL,
+    environment text NOT NULL,
+    task_id text NOT NULL,
+    task_name text,
+    queue text,
+    eta timestamp with time zone,
+    priority integer,
+    retries integer,
+    send_id bytea,
+    trace_id bytea,
+    message_day date,
+    args_commitment bytea,
+    kwargs_commitment bytea,
+    stamps_commitment bytea,
+    body_commitment bytea,
+    message_key bytea,
+    state text NOT NULL,
+    inferred boolean NOT NULL,
+    worker text,
+    finished_at timestamp with time zone,
+    runtime_us bigint,
+    exception_class text,
+    state_day date NOT NULL,
+    exception_commitment bytea,
+    traceback_commitment bytea,
+    result_commitment bytea,
+    state_key bytea NOT NULL,
+    started_at timestamp with time zone,
+    queue_wait_us bigint,
+    start_key bytea,
+    root_id text,
+    parent_id text,
+    group_id text,
+    root_group_id text,
+    chord_body_id text,
+    attempts integer NOT NULL,
+    first_sent_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    received_at timestamp with time zone,
+    updated_at timestamp with time zone,
+    chain_length integer,
+    chain_left integer
+)
+WITH (fillfactor='70');
+
+ALTER TABLE celerytrail.tasks OWNER TO celerytrail_owner;
+
+-- Name: TABLE tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON TABLE celerytrail.tasks IS 'The current state of each task. Derived from spans and from purges among the actions; no user data.';
+
+-- Name: tasks_of_workflows; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.tasks_of_workflows AS
+ SELECT COALESCE(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
+    t.namespace,
+    t.service,
+    t.environment,
+    t.task_id,
+    t.task_name,
+    t.state,
+    t.queue,
+    t.worker,
+    t.retries,
+    t.attempts,
+    t.root_id,
+    t.parent_id,
+    t.group_id,
+    t.root_group_id,
+    t.message_day,
+    t.send_id,
+    t.first_sent_at,
+    t.started_at,
+    t.finished_at,
+    t.updated_at,
+    t.queue_wait_us,
+    t.runtime_us,
+    t.exception_class,
+    t.trace_id,
+    e.outcome,
+    COALESCE((((LEAST(t.first_sent_at, t.received_at, t.started_at, t.finished_at) AT TIME ZONE 'UTC'::text))::date - 1), '-infinity'::date) AS first_day,
+    COALESCE((((GREATEST(t.updated_at, t.sent_at, t.received_at, t.started_at, t.finished_at) AT TIME ZONE 'UTC'::text))::date + 1), 'infinity'::date) AS last_day,
+    ( SELECT c.group_id
+           FROM celerytrail.groups c
+          WHERE ((c.chord_body_id = t.task_id) AND ((c.namespace = t.namespace) AND (c.service = t.service) AND (c.environment = t.environment)))
+         LIMIT 1) AS body_of,
+    t.chain_length
+   FROM (celerytrail.tasks t
+     CROSS JOIN LATERAL ( SELECT
+                CASE
+                    WHEN ((t.finished_at IS NULL) OR (t.state = 'retried'::text)) THEN 'unfinished'::text
+                    WHEN (t.state = ANY (ARRAY['succeeded'::text, 'ignored'::text])) THEN 'succeeded'::text
+                    ELSE 'failed'::text
+                END AS "case") e(outcome))
+  WHERE (t.task_name IS DISTINCT FROM 'celery.chord_unlock'::text);
+
+ALTER VIEW celerytrail.tasks_of_workflows OWNER TO celerytrail_owner;
+
+-- Name: VIEW tasks_of_workflows; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail.tasks_of_workflows IS 'Each task with the workflow it belongs to, and how it ended.';
+
+-- Name: workflow_tasks; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.workflow_tasks AS
+ SELECT t.workflow_id,
+    t.namespace,
+    t.service,
+    t.environment,
+    t.task_id,
+    t.task_name,
+    t.state,
+    t.queue,
+    t.worker,
+    t.retries,
+    t.attempts,
+    t.root_id,
+    t.parent_id,
+    t.group_id,
+    t.root_group_id,
+    t.message_day,
+    t.send_id,
+    t.first_sent_at,
+    t.started_at,
+    t.finished_at,
+    t.updated_at,
+    t.queue_wait_us,
+    t.runtime_us,
+    t.exception_class,
+    t.trace_id,
+    t.outcome,
+    t.first_day,
+    t.last_day,
+    t.body_of,
+    COALESCE(h.is_retried, false) AS is_retried,
+    COALESCE(h.is_acknowledged, false) AS is_acknowledged,
+    t.chain_length
+   FROM (celerytrail.tasks_of_workflows t
+     LEFT JOIN LATERAL ( WITH RECURSIVE retries(task_id, depth) AS (
+                 SELECT t.task_id,
+                    0 AS "?column?"
+                UNION ALL
+                 SELECT n_1.new_task_id,
+                    (r.depth + 1)
+                   FROM (retries r
+                     CROSS JOIN LATERAL ( SELECT a.new_task_id
+                           FROM celerytrail.task_actions a
+                          WHERE ((a.task_id = r.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text))
+                          ORDER BY a.action_time DESC, a.action_id DESC
+                         LIMIT 1) n_1)
+                  WHERE (r.depth < 50)
+                ), newest AS (
+                 SELECT r.task_id,
+                    r.depth
+                   FROM retries r
+                  ORDER BY r.depth DESC
+                 LIMIT 1
+                )
+         SELECT ((n.depth > 0) AND (NOT (EXISTS ( SELECT
+                   FROM celerytrail.tasks again
+                  WHERE ((again.task_id = n.task_id) AND ((again.namespace = t.namespace) AND (again.service = t.service) AND (again.environment = t.environment)) AND (again.finished_at IS NOT NULL) AND (again.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text, 'purged'::text])) AND (NOT ((again.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
+                           FROM celerytrail.task_actions a
+                          WHERE ((a.task_id = again.task_id) AND ((a.namespace = again.namespace) AND (a.service = again.service) AND (a.environment = again.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AND (again.root_group_id IS NULL) AND (COALESCE(again.root_id, again.task_id) <> t.workflow_id)))))) AS is_retried,
+            ((t.state = 'purged'::text) OR ((t.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
+                   FROM celerytrail.task_actions a
+                  WHERE ((a.task_id = t.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AS is_acknowledged
+           FROM newest n
+          WHERE (t.outcome = 'failed'::text)) h ON (true));
+
+ALTER VIEW celerytrail.workflow_tasks OWNER TO celerytrail_owner;
+
+-- Name: VIEW workflow_tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail.workflow_tasks IS 'Each task with the workflow it belongs to, how it ended, and whether somebody saw to it.';
+
+-- Name: judged_tasks; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail.judged_tasks WITH (security_barrier='true') AS
+ SELECT workflow_id,
+    namespace,
+    service,
+    environment,
+    task_id,
+    task_name,
+    exception_class,
+    root_id,
+    group_id,
+    root_group_id,
+    first_sent_at,
+    started_at,
+    finished_at,
+    updated_at,
+    outcome,
+    is_retried,
+    is_acknowledged,
+        CASE
+            WHEN ((group_id IS NOT NULL) OR (outcome = 'failed'::text)) THEN body_of
+            ELSE NULL::text
+        END AS body_of
+   FROM celerytrail.workflow_tasks t;
+
+ALTER VIEW celerytrail.judged_tasks OWNER TO celerytrail_owner;
+
+-- Name: VIEW judged_tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail.judged_tasks IS 'Each task with the workflow it belongs to, as celerytrail_views.failed_workflows counts it.';
+
 -- Name: leaf_groups; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.leaf_groups (
@@ -6535,84 +6797,6 @@ ALTER TABLE celerytrail.streams OWNER TO celerytrail_owner;
 
 COMMENT ON TABLE celerytrail.streams IS 'One row for each process that captures: seqs are the numbers that are rows of the ledger, refused those turned away on purpose.';
 
--- Name: task_actions; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE TABLE celerytrail.task_actions (
-    action_id uuid NOT NULL,
-    task_id text NOT NULL,
-    namespace text NOT NULL,
-    service text NOT NULL,
-    environment text NOT NULL,
-    intent_id uuid,
-    action_time timestamp with time zone NOT NULL,
-    verb text NOT NULL,
-    phase text NOT NULL,
-    result text,
-    new_task_id text,
-    actor text NOT NULL
-);
-
-ALTER TABLE celerytrail.task_actions OWNER TO celerytrail_owner;
-
--- Name: TABLE task_actions; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
-
-COMMENT ON TABLE celerytrail.task_actions IS 'Which action named which task, and what became of it. Derived from actions.';
-
--- Name: tasks; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE TABLE celerytrail.tasks (
-    namespace text NOT NULL,
-    service text NOT NULL,
-    environment text NOT NULL,
-    task_id text NOT NULL,
-    task_name text,
-    queue text,
-    eta timestamp with time zone,
-    priority integer,
-    retries integer,
-    send_id bytea,
-    trace_id bytea,
-    message_day date,
-    args_commitment bytea,
-    kwargs_commitment bytea,
-    stamps_commitment bytea,
-    body_commitment bytea,
-    message_key bytea,
-    state text NOT NULL,
-    inferred boolean NOT NULL,
-    worker text,
-    finished_at timestamp with time zone,
-    runtime_us bigint,
-    exception_class text,
-    state_day date NOT NULL,
-    exception_commitment bytea,
-    traceback_commitment bytea,
-    result_commitment bytea,
-    state_key bytea NOT NULL,
-    started_at timestamp with time zone,
-    queue_wait_us bigint,
-    start_key bytea,
-    root_id text,
-    parent_id text,
-    group_id text,
-    root_group_id text,
-    chord_body_id text,
-    attempts integer NOT NULL,
-    first_sent_at timestamp with time zone,
-    sent_at timestamp with time zone,
-    received_at timestamp with time zone,
-    updated_at timestamp with time zone,
-    chain_length integer,
-    chain_left integer
-)
-WITH (fillfactor='70');
-
-ALTER TABLE celerytrail.tasks OWNER TO celerytrail_owner;
-
--- Name: TABLE tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
-
-COMMENT ON TABLE celerytrail.tasks IS 'The current state of each task. Derived from spans and from purges among the actions; no user data.';
-
 -- Name: tokens; Type: TABLE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TABLE celerytrail.tokens (
@@ -6647,13 +6831,20 @@ CREATE TABLE celerytrail.verifications (
     seconds double precision NOT NULL,
     fingerprint_ok boolean NOT NULL,
     verified_by text DEFAULT SESSION_USER NOT NULL,
+    compared_with text,
+    anchor_n bigint,
+    anchor_time timestamp with time zone,
+    trouble text,
+    CONSTRAINT verifications_anchor_n_check CHECK ((anchor_n >= 0)),
+    CONSTRAINT verifications_compared_with_check CHECK ((compared_with = ANY (ARRAY['checkpoint'::text, 'heads'::text]))),
     CONSTRAINT verifications_from_n_check CHECK ((from_n >= 0)),
     CONSTRAINT verifications_head_hash_check CHECK ((octet_length(head_hash) = 32)),
     CONSTRAINT verifications_mode_check CHECK ((mode = ANY (ARRAY['full'::text, 'incremental'::text]))),
     CONSTRAINT verifications_rows_check CHECK ((rows >= 0)),
     CONSTRAINT verifications_seconds_check CHECK ((seconds >= (0)::double precision)),
     CONSTRAINT verifications_status_check CHECK ((status = ANY (ARRAY['ok'::text, 'internal'::text, 'broken'::text]))),
-    CONSTRAINT verifications_to_n_check CHECK ((to_n >= 0))
+    CONSTRAINT verifications_to_n_check CHECK ((to_n >= 0)),
+    CONSTRAINT verifications_trouble_check CHECK ((octet_length(trouble) <= 8192))
 );
 
 ALTER TABLE celerytrail.verifications OWNER TO celerytrail_owner;
@@ -6669,6 +6860,22 @@ COMMENT ON COLUMN celerytrail.verifications.rows IS 'Rows of this chain that wer
 -- Name: COLUMN verifications.seconds; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON COLUMN celerytrail.verifications.seconds IS 'How long the whole run took, by both ways: chains are read together.';
+
+-- Name: COLUMN verifications.compared_with; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.verifications.compared_with IS 'What the run was told to compare with: signed checkpoints, a file of heads, or NULL for nothing.';
+
+-- Name: COLUMN verifications.anchor_n; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.verifications.anchor_n IS 'The newest block of this chain that was kept outside and compared with.';
+
+-- Name: COLUMN verifications.anchor_time; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.verifications.anchor_time IS 'When that block was signed or kept.';
+
+-- Name: COLUMN verifications.trouble; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail.verifications.trouble IS 'Why the checkpoints could not be compared with, which then says no more than internal.';
 
 -- Name: verifications_verification_id_seq; Type: SEQUENCE; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -6764,88 +6971,6 @@ CREATE VIEW celerytrail.workflow_inner_groups AS
           WHERE ((COALESCE(t.root_group_id, t.root_id, t.task_id) = g.workflow_id) AND ((t.namespace = g.namespace) AND (t.service = g.service) AND (t.environment = g.environment)))) <= 60));
 
 ALTER VIEW celerytrail.workflow_inner_groups OWNER TO celerytrail_owner;
-
--- Name: workflow_tasks; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
-
-CREATE VIEW celerytrail.workflow_tasks AS
- SELECT COALESCE(t.root_group_id, t.root_id, t.task_id) AS workflow_id,
-    t.namespace,
-    t.service,
-    t.environment,
-    t.task_id,
-    t.task_name,
-    t.state,
-    t.queue,
-    t.worker,
-    t.retries,
-    t.attempts,
-    t.root_id,
-    t.parent_id,
-    t.group_id,
-    t.root_group_id,
-    t.message_day,
-    t.send_id,
-    t.first_sent_at,
-    t.started_at,
-    t.finished_at,
-    t.updated_at,
-    t.queue_wait_us,
-    t.runtime_us,
-    t.exception_class,
-    t.trace_id,
-    e.outcome,
-    COALESCE((((LEAST(t.first_sent_at, t.received_at, t.started_at, t.finished_at) AT TIME ZONE 'UTC'::text))::date - 1), '-infinity'::date) AS first_day,
-    COALESCE((((GREATEST(t.updated_at, t.sent_at, t.received_at, t.started_at, t.finished_at) AT TIME ZONE 'UTC'::text))::date + 1), 'infinity'::date) AS last_day,
-    ( SELECT c.group_id
-           FROM celerytrail.groups c
-          WHERE ((c.chord_body_id = t.task_id) AND ((c.namespace = t.namespace) AND (c.service = t.service) AND (c.environment = t.environment)))
-         LIMIT 1) AS body_of,
-    COALESCE(h.is_retried, false) AS is_retried,
-    COALESCE(h.is_acknowledged, false) AS is_acknowledged,
-    t.chain_length
-   FROM ((celerytrail.tasks t
-     CROSS JOIN LATERAL ( SELECT
-                CASE
-                    WHEN ((t.finished_at IS NULL) OR (t.state = 'retried'::text)) THEN 'unfinished'::text
-                    WHEN (t.state = ANY (ARRAY['succeeded'::text, 'ignored'::text])) THEN 'succeeded'::text
-                    ELSE 'failed'::text
-                END AS "case") e(outcome))
-     LEFT JOIN LATERAL ( WITH RECURSIVE retries(task_id, depth) AS (
-                 SELECT t.task_id,
-                    0 AS "?column?"
-                UNION ALL
-                 SELECT n_1.new_task_id,
-                    (r.depth + 1)
-                   FROM (retries r
-                     CROSS JOIN LATERAL ( SELECT a.new_task_id
-                           FROM celerytrail.task_actions a
-                          WHERE ((a.task_id = r.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.new_task_id IS NOT NULL) AND (a.result = 'sent'::text))
-                          ORDER BY a.action_time DESC, a.action_id DESC
-                         LIMIT 1) n_1)
-                  WHERE (r.depth < 50)
-                ), newest AS (
-                 SELECT r.task_id,
-                    r.depth
-                   FROM retries r
-                  ORDER BY r.depth DESC
-                 LIMIT 1
-                )
-         SELECT ((n.depth > 0) AND (NOT (EXISTS ( SELECT
-                   FROM celerytrail.tasks again
-                  WHERE ((again.task_id = n.task_id) AND ((again.namespace = t.namespace) AND (again.service = t.service) AND (again.environment = t.environment)) AND (again.finished_at IS NOT NULL) AND (again.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text, 'purged'::text])) AND (NOT ((again.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
-                           FROM celerytrail.task_actions a
-                          WHERE ((a.task_id = again.task_id) AND ((a.namespace = again.namespace) AND (a.service = again.service) AND (a.environment = again.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AND (again.root_group_id IS NULL) AND (COALESCE(again.root_id, again.task_id) <> COALESCE(t.root_group_id, t.root_id, t.task_id))))))) AS is_retried,
-            ((t.state = 'purged'::text) OR ((t.state = ANY (ARRAY['revoked'::text, 'aborted'::text])) AND (EXISTS ( SELECT
-                   FROM celerytrail.task_actions a
-                  WHERE ((a.task_id = t.task_id) AND ((a.namespace = t.namespace) AND (a.service = t.service) AND (a.environment = t.environment)) AND (a.verb = ANY (ARRAY['cancel'::text, 'terminate'::text])) AND (a.phase = 'outcome'::text)))))) AS is_acknowledged
-           FROM newest n) h ON ((e.outcome = 'failed'::text)))
-  WHERE (t.task_name IS DISTINCT FROM 'celery.chord_unlock'::text);
-
-ALTER VIEW celerytrail.workflow_tasks OWNER TO celerytrail_owner;
-
--- Name: VIEW workflow_tasks; Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
-
-COMMENT ON VIEW celerytrail.workflow_tasks IS 'Each task with the workflow it belongs to, how it ended, and whether somebody saw to it.';
 
 -- Name: workflow_places; Type: VIEW; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -7344,6 +7469,99 @@ CREATE VIEW celerytrail_views.erasures WITH (security_barrier='true') AS
    FROM celerytrail.erasures e;
 
 ALTER VIEW celerytrail_views.erasures OWNER TO celerytrail_owner;
+
+-- Name: failed_workflows; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
+
+CREATE VIEW celerytrail_views.failed_workflows WITH (security_barrier='true') AS
+ SELECT w.namespace,
+    w.service,
+    w.environment,
+    w.workflow_id,
+        CASE
+            WHEN w.is_group THEN
+            CASE
+                WHEN k.is_chord THEN 'chord'::text
+                ELSE 'group'::text
+            END
+            WHEN k.is_chain THEN 'chain'::text
+            ELSE 'task'::text
+        END AS kind,
+        CASE
+            WHEN w.is_group THEN ((COALESCE(w.first_name, '?'::text) ||
+            CASE
+                WHEN (w.first_name <> w.last_name) THEN ', ...'::text
+                ELSE ''::text
+            END) || COALESCE((' -> '::text || body.task_name), ''::text))
+            ELSE COALESCE(root.task_name, '?'::text)
+        END AS name,
+    w.root_id,
+    o.group_id,
+        CASE
+            WHEN (w.is_group AND k.is_chord AND (body.state = 'succeeded'::text)) THEN 'partially failed'::text
+            WHEN (w.is_group AND (NOT k.is_chord) AND (w.failed < w.members)) THEN 'partially failed'::text
+            WHEN ((NOT w.is_group) AND (root.state = 'succeeded'::text) AND (NOT k.is_chain)) THEN 'partially failed'::text
+            ELSE 'failed'::text
+        END AS state,
+    w.started_at,
+    w.finished_at,
+    w.updated_at,
+    w.members,
+    w.succeeded,
+    w.failed,
+    w.unfinished,
+    w.culprit[1][1] AS culprit_task_id,
+    w.culprit[1][2] AS culprit_task_name,
+    w.culprit[1][3] AS culprit_exception_class,
+    ((w.open_failures = 0) AND (w.acknowledged > 0)) AS acknowledged,
+    ((w.open_failures = 0) AND (w.retried > 0)) AS retried,
+    (w.open_failures > 0) AS needs_attention,
+    w.headers,
+    o.chord_body_id,
+    encode(o.trace_id, 'hex'::text) AS trace_id
+   FROM ((((( SELECT m.workflow_id,
+            m.namespace,
+            m.service,
+            m.environment,
+            COALESCE(min(m.root_id) FILTER (WHERE (m.root_group_id IS NULL)), min(m.root_id)) AS root_id,
+            bool_or((m.root_group_id IS NOT NULL)) AS is_group,
+            min(COALESCE(m.first_sent_at, m.started_at, m.finished_at)) AS started_at,
+            max(m.finished_at) AS finished_at,
+            max(m.updated_at) AS updated_at,
+            count(*) AS members,
+            count(*) FILTER (WHERE (m.outcome = 'succeeded'::text)) AS succeeded,
+            count(*) FILTER (WHERE (m.outcome = 'failed'::text)) AS failed,
+            count(*) FILTER (WHERE (m.outcome = 'unfinished'::text)) AS unfinished,
+            count(*) FILTER (WHERE ((m.group_id = m.workflow_id) AND (m.body_of IS DISTINCT FROM m.workflow_id))) AS headers,
+            count(*) FILTER (WHERE ((m.outcome = 'failed'::text) AND (NOT m.is_retried) AND (NOT m.is_acknowledged))) AS open_failures,
+            count(*) FILTER (WHERE m.is_retried) AS retried,
+            count(*) FILTER (WHERE m.is_acknowledged) AS acknowledged,
+            min(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS first_name,
+            max(m.task_name) FILTER (WHERE ((m.group_id IS NOT NULL) AND (m.body_of IS NULL))) AS last_name,
+            (array_agg(ARRAY[m.task_id, m.task_name, m.exception_class] ORDER BY ((COALESCE(m.exception_class, ''::text) ~ '(^|\.)ChordError$'::text) OR (EXISTS ( SELECT
+                   FROM celerytrail.tasks child
+                  WHERE ((child.parent_id = m.task_id) AND ((child.namespace = m.namespace) AND (child.service = m.service) AND (child.environment = m.environment)) AND (child.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (child.finished_at <= m.finished_at)))) OR ((m.body_of IS NOT NULL) AND (EXISTS ( SELECT
+                   FROM celerytrail.tasks header
+                  WHERE ((header.group_id = m.body_of) AND (header.task_id <> m.task_id) AND ((header.namespace = m.namespace) AND (header.service = m.service) AND (header.environment = m.environment)) AND (header.state <> ALL (ARRAY['succeeded'::text, 'ignored'::text, 'retried'::text])) AND (header.finished_at <= m.finished_at)))))), m.is_acknowledged, m.finished_at, m.task_id) FILTER (WHERE (m.outcome = 'failed'::text)))[1:1] AS culprit
+           FROM celerytrail.judged_tasks m
+          GROUP BY m.workflow_id, m.namespace, m.service, m.environment) w
+     LEFT JOIN celerytrail.groups o ON ((w.is_group AND (o.group_id = w.workflow_id) AND ((o.namespace = w.namespace) AND (o.service = w.service) AND (o.environment = w.environment)))))
+     LEFT JOIN celerytrail.tasks body ON (((body.task_id = o.chord_body_id) AND ((body.namespace = w.namespace) AND (body.service = w.service) AND (body.environment = w.environment)))))
+     LEFT JOIN celerytrail.tasks root ON (((NOT w.is_group) AND (root.task_id = w.workflow_id) AND ((root.namespace = w.namespace) AND (root.service = w.service) AND (root.environment = w.environment)))))
+     CROSS JOIN LATERAL ( SELECT (COALESCE((o.kind = 'chord'::text), false) OR (o.chord_body_id IS NOT NULL)) AS "?column?",
+                CASE
+                    WHEN (root.chain_length > 1) THEN true
+                    WHEN (w.members = 1) THEN false
+                    ELSE ( SELECT (count(l.parent_id) = count(DISTINCT l.parent_id))
+                       FROM celerytrail.tasks l
+                      WHERE ((COALESCE(l.root_group_id, l.root_id, l.task_id) = w.workflow_id) AND ((l.namespace = w.namespace) AND (l.service = w.service) AND (l.environment = w.environment))))
+                END AS "?column?") k(is_chord, is_chain))
+  WHERE (w.failed > 0);
+
+ALTER VIEW celerytrail_views.failed_workflows OWNER TO celerytrail_owner;
+
+-- Name: VIEW failed_workflows; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON VIEW celerytrail_views.failed_workflows IS 'Those of celerytrail_views.workflows in which a task failed, with the same columns, worked out together: for lists of many. Ask by workflow_id = ANY (ARRAY(SELECT ...)); without it all tasks are read.';
 
 -- Name: failures; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -7875,7 +8093,11 @@ CREATE VIEW celerytrail_views.verifications WITH (security_barrier='true') AS
     rows,
     seconds,
     fingerprint_ok,
-    verified_by
+    verified_by,
+    compared_with,
+    anchor_n,
+    anchor_time,
+    trouble
    FROM celerytrail.verifications v;
 
 ALTER VIEW celerytrail_views.verifications OWNER TO celerytrail_owner;
@@ -7887,6 +8109,22 @@ COMMENT ON COLUMN celerytrail_views.verifications.rows IS 'Rows of this chain th
 -- Name: COLUMN verifications.seconds; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
 
 COMMENT ON COLUMN celerytrail_views.verifications.seconds IS 'How long the whole run took, by both ways: chains are read together.';
+
+-- Name: COLUMN verifications.compared_with; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail_views.verifications.compared_with IS 'What the run was told to compare with: signed checkpoints, a file of heads, or NULL for nothing.';
+
+-- Name: COLUMN verifications.anchor_n; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail_views.verifications.anchor_n IS 'The newest block of this chain that was kept outside and compared with.';
+
+-- Name: COLUMN verifications.anchor_time; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail_views.verifications.anchor_time IS 'When that block was signed or kept.';
+
+-- Name: COLUMN verifications.trouble; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
+
+COMMENT ON COLUMN celerytrail_views.verifications.trouble IS 'Why the checkpoints could not be compared with, which then says no more than internal.';
 
 -- Name: workers; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -8044,7 +8282,7 @@ ALTER VIEW celerytrail_views.workflows OWNER TO celerytrail_owner;
 
 -- Name: VIEW workflows; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
 
-COMMENT ON VIEW celerytrail_views.workflows IS 'One row a workflow. Ask for one by workflow_id, or for several by workflow_id = ANY (ARRAY(SELECT ...)): that reaches the index.';
+COMMENT ON VIEW celerytrail_views.workflows IS 'One row a workflow. Name the workflow_id, or several as workflow_id = ANY (ARRAY(SELECT coalesce(root_group_id, root_id, task_id) FROM celerytrail_views.tasks WHERE updated_at > now() - interval ''1 hour'' ORDER BY updated_at DESC LIMIT 500)): that reaches the index. A condition on any other column, a LIMIT, a join or IN (SELECT ...) works out every workflow of the ledger first. For many that failed ask failed_workflows.';
 
 -- Name: workflow_nodes; Type: VIEW; Schema: celerytrail_views; Owner: celerytrail_owner
 
@@ -8174,7 +8412,7 @@ ALTER VIEW celerytrail_views.workflow_spans OWNER TO celerytrail_owner;
 
 -- Name: VIEW workflow_spans; Type: COMMENT; Schema: celerytrail_views; Owner: celerytrail_owner
 
-COMMENT ON VIEW celerytrail_views.workflow_spans IS 'The waterfall of a workflow, in the columns of Grafana''s Traces panel: one root, times in milliseconds, JSON as text.';
+COMMENT ON VIEW celerytrail_views.workflow_spans IS 'The waterfall of a workflow of up to 2,000 tasks, in the columns of Grafana''s Traces panel: one root, times in milliseconds, JSON as text.';
 
 -- Name: leaf_groups_after_all; Type: TABLE ATTACH; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -9473,10 +9711,10 @@ REVOKE ALL ON FUNCTION celerytrail.rebuild_searchable(of_day date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.record_checkpoint(issued_at timestamp with time zone, epoch integer, key_id text, chains json, note text, published json, trouble text) TO celerytrail_checkpointer;
 
--- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean, compared_with text, anchor_n bigint, anchor_time timestamp with time zone, trouble text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
-REVOKE ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean) TO celerytrail_verifier;
+REVOKE ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean, compared_with text, anchor_n bigint, anchor_time timestamp with time zone, trouble text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.record_verification(mode text, chain integer, from_n bigint, to_n bigint, head_hash bytea, status text, first_bad json, rows bigint, seconds double precision, fingerprint_ok boolean, compared_with text, anchor_n bigint, anchor_time timestamp with time zone, trouble text) TO celerytrail_verifier;
 
 -- Name: FUNCTION refuse_erased(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -9742,6 +9980,17 @@ GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_sink;
 GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_actions;
 GRANT SELECT ON TABLE celerytrail.horizon TO celerytrail_verifier;
 
+-- Name: TABLE task_actions; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail.task_actions TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.task_actions TO celerytrail_verifier;
+
+-- Name: TABLE tasks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.tasks TO celerytrail_sink;
+GRANT SELECT ON TABLE celerytrail.tasks TO celerytrail_actions;
+GRANT SELECT ON TABLE celerytrail.tasks TO celerytrail_verifier;
+
 -- Name: TABLE leaf_groups; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail.leaf_groups TO celerytrail_verifier;
@@ -9855,17 +10104,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.streams TO celerytrail_sink;
 GRANT SELECT ON TABLE celerytrail.streams TO celerytrail_actions;
 GRANT SELECT ON TABLE celerytrail.streams TO celerytrail_verifier;
 
--- Name: TABLE task_actions; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT ON TABLE celerytrail.task_actions TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.task_actions TO celerytrail_verifier;
-
--- Name: TABLE tasks; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
-
-GRANT SELECT,INSERT,UPDATE ON TABLE celerytrail.tasks TO celerytrail_sink;
-GRANT SELECT ON TABLE celerytrail.tasks TO celerytrail_actions;
-GRANT SELECT ON TABLE celerytrail.tasks TO celerytrail_verifier;
-
 -- Name: TABLE verifications; Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail.verifications TO celerytrail_verifier;
@@ -9935,6 +10173,10 @@ GRANT SELECT ON TABLE celerytrail_views.erasure_state TO celerytrail_maintainer;
 -- Name: TABLE erasures; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
 GRANT SELECT ON TABLE celerytrail_views.erasures TO celerytrail_grafana;
+
+-- Name: TABLE failed_workflows; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
+
+GRANT SELECT ON TABLE celerytrail_views.failed_workflows TO celerytrail_grafana;
 
 -- Name: TABLE failures; Type: ACL; Schema: celerytrail_views; Owner: celerytrail_owner
 
