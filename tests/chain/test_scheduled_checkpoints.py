@@ -273,6 +273,22 @@ def test_after_a_new_epoch_it_goes_on_by_itself(keeper: Keeper, tmp_path: Path):
         turns.until_ok(4)
 
 
+def test_with_a_witness_only_what_he_cosigned_vouches(keeper: Keeper, ledger: Ledger):
+    key, own = keeper.new_key("witness"), keeper.directory / "cosigned.jsonl"
+    keeper.cosign(key, own, "--begin")
+    asked = ("--witness-pubkey", key / PUBLIC_FILE)
+    with verifying(keeper, *NEVER_ALL, *asked, places=(keeper.file, own)) as turns:
+        assert turns.until_ok()["anchor_n"] == 6
+        write_batch(ledger, keeper.chained.database, 21)
+        keeper.sign()
+        row = turns.until(lambda row: row["to_n"] == 7, "block 7")
+        assert (said(row), row["anchor_n"]) == (OK, 6)
+        # What was carried over from the turn before.
+        assert turns.until_ok()["anchor_n"] == 6
+        keeper.cosign(key, own)
+        assert turns.until_ok(7)["anchor_n"] == 7
+
+
 def test_between_full_turns_only_what_is_new_is_read(keeper: Keeper, ledger: Ledger):
     store = keeper.directory / "store"
     store.mkdir()
