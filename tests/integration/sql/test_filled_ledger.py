@@ -47,7 +47,8 @@ def test_it_is_skewed_over_all_its_days(migrated: MigratedDatabase, filled: Fill
     assert hot > filled.tasks / 10
     assert rare > 50
     days = "SELECT count(DISTINCT (first_sent_at AT TIME ZONE 'UTC')::date) FROM celerytrail.tasks"
-    assert DAYS - 2 <= migrated.value(days) <= DAYS + 1
+    # Of so few tasks a large chord is those of two days: which dates go without depends on the time of day.
+    assert DAYS * 4 / 5 <= migrated.value(days) <= DAYS + 1
     assert migrated.value("SELECT count(*) FROM celerytrail.tasks WHERE attempts > 1") > 10
     assert migrated.value("SELECT count(*) FROM celerytrail.groups WHERE kind = 'chord'") > 2
     bodies = "SELECT bool_and(body_seen) FROM celerytrail_views.chords"
