@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.bench import (
     agent_cost,
+    chain_cost,
     chained_copy,
     dashboard_queries,
     end_to_end,
@@ -53,6 +54,8 @@ def main() -> None:
 
     print("bench: the agent, in the thread that publishes and runs tasks", file=sys.stderr)
     agent = agent_cost.measure(rounds=rounds)
+    print("bench: the agent, for a link of a chain", file=sys.stderr)
+    links = chain_cost.measure(min(rounds, 10))
     print("bench: from end to end, with workers that take turns", file=sys.stderr)
     ends = end_to_end.measure(*((2, 500) if given.quick else (7, 2000)))
     print("bench: the shipper, CPU a span", file=sys.stderr)
@@ -85,6 +88,7 @@ def main() -> None:
         "date": datetime.now(timezone.utc).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "agent": agent,
+        "chain_links": links,
         "end_to_end": end_to_end.as_json(ends),
         "shipper": shipper,
         "shipper_memory": asdict(drained),
@@ -102,6 +106,8 @@ def main() -> None:
         return
     print(f"measured {results['date']} on {results['machine']}\n")
     print(agent_cost.report(agent))
+    print()
+    print(chain_cost.report(links))
     print()
     print(end_to_end.report(ends))
     print()
