@@ -29,7 +29,6 @@ from celerytrail.exporter.spool.segment_tail import SpooledRecord
 _log = logging.getLogger(__name__)
 
 _MAX_SEGMENTS = 512
-
 _SLICE = 128
 # A NamedTuple without the call of a Python function that its own constructor is.
 _new = tuple.__new__
@@ -95,8 +94,8 @@ class Assembly:
         segment: _Segment,
         records: Sequence[SpooledRecord],
     ) -> None:
-        # Step by step for all of them, and not record by record: what one step needs stays in the
-        # processor's caches.
+        # Each step for all of them before the next: what it needs stays in the processor's caches. So
+        # they are few enough that what a step leaves for the next one stays there as well.
         header, envelope = segment.header, segment.envelope
         identified: list[tuple[Record, Identity]] = []
         for record, _ in records:
