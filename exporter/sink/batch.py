@@ -29,9 +29,11 @@ _PAYLOAD = {column.name: index for index, column in enumerate(PAYLOAD_COLUMNS)}
 _STREAM, _SEQ, _STEP = _SPAN["stream_id"], _SPAN["seq"], _SPAN["step"]
 _ABOUT, _GROUP = _SPAN["about_stream_id"], _SPAN["group_id"]
 _ATTRIBUTES = _SPAN["attributes"]
-_TASK_MODEL = ("join_large", "tasks", "runs", "run_ends")
+_RUN, _SEND = _SPAN["run_id"], _SPAN["send_id"]
+_TASK_MODEL = ("join_large", "tasks", "runs")
 _FINGERPRINT = "celery.exception.fingerprint"
 _OF_WORKERS = frozenset(step.name for step in STEPS if step.subject == "worker")
+_ENDS = frozenset(step.name for step in STEPS if step.subject == "task" and step.ends)
 
 # A date travels as the int4 that its binary form is: Python has no infinite date.
 _EPOCH = date(2000, 1, 1).toordinal()
@@ -219,6 +221,8 @@ def _read_model_statements(rows: Sequence[Row], abouts: bool) -> Iterator[str]:
     if abouts:
         yield "abandoned_streams"
     yield from _TASK_MODEL
+    if any(row[_RUN] is None and row[_SEND] is not None and row[_STEP] in _ENDS for row in rows):
+        yield "run_ends"
     if any(_FINGERPRINT in row[_ATTRIBUTES] for row in rows):
         yield "failures"
     if any(row[_GROUP] is not None for row in rows):

@@ -76,17 +76,9 @@ WITH events AS MATERIALIZED (
         p.rank, p.state, p.ends,
         -- Few sends have it, and to look for a text costs less than to take JSON apart.
         CASE
-            WHEN g.step IN ('sent', 'send_failed')
-                AND strpos(g.attributes::text, '"celery.chain.length"') > 0
-                AND g.attributes ->> 'celery.chain.length' ~ '^[0-9]{1,9}$'
-            THEN (g.attributes ->> 'celery.chain.length')::int4
-        END AS chain_length,
-        CASE
-            WHEN g.step IN ('sent', 'send_failed')
-                AND strpos(g.attributes::text, '"celery.chain.left"') > 0
-                AND g.attributes ->> 'celery.chain.left' ~ '^[0-9]{1,9}$'
-            THEN (g.attributes ->> 'celery.chain.left')::int4
-        END AS chain_left,
+            WHEN g.step IN ('sent', 'send_failed') AND strpos(g.attributes::text, '"celery.chain.') > 0
+            THEN g.attributes
+        END AS of_chain,
         celerytrail.event_key(
             coalesce(g.sent_unix_nano, 0), p.rank, u.event_unix_nano, g.event_id
         ) AS state_key,
@@ -123,8 +115,18 @@ WITH events AS MATERIALIZED (
         max(e.group_id) AS group_id,
         max(e.root_group_id) AS root_group_id,
         max(e.chord_body_id) AS chord_body_id,
-        max(e.chain_length) AS chain_length,
-        max(e.chain_left) AS chain_left,
+        max(
+            CASE
+                WHEN e.of_chain ->> 'celery.chain.length' ~ '^[0-9]{1,9}$'
+                THEN (e.of_chain ->> 'celery.chain.length')::int4
+            END
+        ) AS chain_length,
+        max(
+            CASE
+                WHEN e.of_chain ->> 'celery.chain.left' ~ '^[0-9]{1,9}$'
+                THEN (e.of_chain ->> 'celery.chain.left')::int4
+            END
+        ) AS chain_left,
         least(greatest(coalesce(max(e.retries), 0), 0), 2147483646) + 1 AS attempts,
         min(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS first_sent_at,
         max(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS sent_at,
@@ -146,14 +148,20 @@ INSERT INTO celerytrail.tasks AS t (
 SELECT
     l.namespace, l.service, l.environment, l.task_id,
     m.task_name, m.queue, m.eta, m.priority, m.retries, m.send_id, m.trace_id, m.day,
-    decode(m.commitments ->> 'args', 'hex'), decode(m.commitments ->> 'kwargs', 'hex'),
-    decode(m.commitments ->> 'stamps', 'hex'), decode(m.commitments ->> 'body', 'hex'), m.message_key,
+    -- Most are not there, and to look for a text costs less than to take JSON apart.
+    CASE WHEN strpos(m.commitments::text, '"args"') > 0 THEN decode(m.commitments ->> 'args', 'hex') END,
+    CASE WHEN strpos(m.commitments::text, '"kwargs"') > 0 THEN decode(m.commitments ->> 'kwargs', 'hex') END,
+    CASE WHEN strpos(m.commitments::text, '"stamps"') > 0 THEN decode(m.commitments ->> 'stamps', 'hex') END,
+    CASE WHEN strpos(m.commitments::text, '"body"') > 0 THEN decode(m.commitments ->> 'body', 'hex') END,
+    m.message_key,
     l.state, l.inferred,
     -- Before it is received a task is with no worker.
     CASE WHEN l.rank >= 20 THEN l.worker END,
     CASE WHEN l.ends THEN l.event_time END, l.runtime_us, l.exception_class, l.day,
-    decode(l.commitments ->> 'exception', 'hex'), decode(l.commitments ->> 'traceback', 'hex'),
-    decode(l.commitments ->> 'result', 'hex'), l.state_key,
+    CASE WHEN strpos(l.commitments::text, '"exception"') > 0 THEN decode(l.commitments ->> 'exception', 'hex') END,
+    CASE WHEN strpos(l.commitments::text, '"traceback"') > 0 THEN decode(l.commitments ->> 'traceback', 'hex') END,
+    CASE WHEN strpos(l.commitments::text, '"result"') > 0 THEN decode(l.commitments ->> 'result', 'hex') END,
+    l.state_key,
     b.event_time, b.queue_wait_us, b.state_key,
     s.root_id, s.parent_id, s.group_id, s.root_group_id, s.chord_body_id, s.chain_length, s.chain_left,
     s.attempts, s.first_sent_at, s.sent_at, s.received_at, s.updated_at
@@ -257,8 +265,10 @@ SELECT
     l.namespace, l.service, l.environment, l.run_id,
     l.task_id, l.task_name, l.send_id, l.trace_id, l.retries, l.queue, l.worker, l.host, l.pid,
     l.state, l.inferred, CASE WHEN l.ends THEN l.event_time END, l.runtime_us, l.exception_class, l.day,
-    decode(l.commitments ->> 'exception', 'hex'), decode(l.commitments ->> 'traceback', 'hex'),
-    decode(l.commitments ->> 'result', 'hex'), l.state_key,
+    CASE WHEN strpos(l.commitments::text, '"exception"') > 0 THEN decode(l.commitments ->> 'exception', 'hex') END,
+    CASE WHEN strpos(l.commitments::text, '"traceback"') > 0 THEN decode(l.commitments ->> 'traceback', 'hex') END,
+    CASE WHEN strpos(l.commitments::text, '"result"') > 0 THEN decode(l.commitments ->> 'result', 'hex') END,
+    l.state_key,
     s.started_at, s.queue_wait_us, s.updated_at
 FROM latest l
 JOIN sums s USING (run_id, namespace, service, environment)
