@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import psycopg
-from psycopg_pool import ConnectionPool
 
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SPAN_COLUMNS, Column
 from celerytrail.exporter.sink.batch import (
@@ -22,22 +19,23 @@ from celerytrail.exporter.sink.batch import (
     write_payload_batch,
     write_span_batch,
 )
-from celerytrail.exporter.sink.database_faults import Fault, fault_of, translated
 from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable, SinkError
 from celerytrail.exporter.sink.shared_chains import SharedChains
+from celerytrail.exporter.sink.transactions import (
+    AlreadyThere,
+    BadRow,
+    NoPartition,
+    Transactions,
+)
 from celerytrail.exporter.sink.written import Principal, Written
-from celerytrail.sql.connection import TCP_BOUNDS, parse_dsn
-from celerytrail.sql.errors import DatabaseUnreachable, SqlError
+from celerytrail.sql.errors import SqlError
 from celerytrail.sql.migrate import require_schema, require_suitable_server
 from celerytrail.sql.named_queries import queries
 
 __all__ = ["Ledger", "Principal", "Written"]
 
 MAX_BATCH_ROWS = 10_000
-MAX_ATTEMPTS = 5
 MAX_ITEMS = 1_000
-
-T = TypeVar("T")
 
 
 class _WriteBatch(Protocol):
@@ -70,49 +68,19 @@ class Ledger:
         connections; without them the principal says which chain its rows go to. Raises
         LedgerUnavailable for a DSN that is none.
         """
-        self._timeout_seconds = timeout_seconds
         self._chains = None if chains is None else SharedChains(chains)
         self._days: set[date] = set()
-        milliseconds = max(1, int(timeout_seconds * 1000))
-        try:
-            parameters = parse_dsn(dsn)
-        except DatabaseUnreachable as exc:
-            raise LedgerUnavailable(str(exc)) from exc
-        parameters.setdefault("connect_timeout", max(2, int(timeout_seconds)))
-        # The server's limits end nothing when its answer never arrives.
-        parameters.setdefault("tcp_user_timeout", 2 * milliseconds)
-        for name, value in TCP_BOUNDS.items():
-            parameters.setdefault(name, value)
-        parameters["client_encoding"] = "UTF8"
-        parameters["application_name"] = "celerytrail sink"
-        parameters["options"] = (
-            f"{parameters.get('options') or ''} -c lock_timeout={milliseconds}"
-            f" -c statement_timeout={2 * milliseconds}"
-            f" -c idle_in_transaction_session_timeout={4 * milliseconds}"
-            " -c default_transaction_isolation=read\\ committed"
-            # Temporary tables have no statistics: what the planner takes for much work is a few
-            # thousand rows, and compiling a statement for them takes ten times as long as running it.
-            " -c jit=off"
-        ).strip()
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            "",
-            kwargs=parameters,
-            min_size=min_size,
-            max_size=max_size,
-            timeout=timeout_seconds,
-            reconnect_timeout=timeout_seconds,
-            configure=_configure,
-            open=False,
-            name="celerytrail-ledger",
+        self._transactions = Transactions(
+            dsn, min_size=min_size, max_size=max_size, timeout_seconds=timeout_seconds
         )
 
     def open(self) -> None:
         """Start connecting; returns at once, whether or not the database is there."""
-        self._pool.open(wait=False)
+        self._transactions.open()
 
     def close(self) -> None:
         """Close every connection."""
-        self._pool.close()
+        self._transactions.close()
 
     def ready(self) -> None:
         """Return when a batch could be written now.
@@ -126,7 +94,7 @@ class Ledger:
             require_schema(connection)
 
         try:
-            self._transaction(check)
+            self._transactions.run(check)
         except SqlError as exc:
             raise LedgerRefused(str(exc)) from exc
 
@@ -139,14 +107,14 @@ class Ledger:
         def look(connection: Connection) -> list[str]:
             return [str(row[0]) for row in connection.execute(queries("guards")["wrong"])]
 
-        return self._transaction(look)
+        return self._transactions.run(look)
 
     def identity(self) -> tuple[str, int]:
         """Return the id of the ledger, and the number of the newest migration that was applied.
 
         Raises LedgerUnavailable, LedgerRefused where the ledger has no identity.
         """
-        row = self._transaction(
+        row = self._transactions.run(
             lambda connection: connection.execute(queries("ingest")["identity"]).fetchone()
         )
         if row is None:
@@ -158,7 +126,7 @@ class Ledger:
 
         Raises TokenRefused, LedgerUnavailable.
         """
-        return self._transaction(lambda connection: _authenticate(connection, token_hash))
+        return self._transactions.run(lambda connection: _authenticate(connection, token_hash))
 
     def write_spans(self, token_hash: bytes, rows: Sequence[Row]) -> Written:
         """Store rows in the order of ``SPAN_COLUMNS``; returns after COMMIT.
@@ -188,7 +156,7 @@ class Ledger:
             )
 
         if items:
-            self._transaction(keep)
+            self._transactions.run(keep)
 
     def _write(
         self,
@@ -221,17 +189,17 @@ class Ledger:
         try:
             self._ensure_days(days)
             try:
-                return self._transaction(lambda connection: write(connection, False))
-            except _NoPartition:
+                return self._transactions.run(lambda connection: write(connection, False))
+            except NoPartition:
                 # Somebody dropped a partition that this process has seen.
                 self._days.clear()
                 self._ensure_days(days)
-            except _Known:
+            except AlreadyThere:
                 pass
-            return self._transaction(lambda connection: write(connection, True))
-        except _NoPartition as exc:
+            return self._transactions.run(lambda connection: write(connection, True))
+        except NoPartition as exc:
             raise LedgerUnavailable("a day has no partition, and none can be made") from exc
-        except _BadRow as exc:
+        except BadRow as exc:
             if len(rows) == 1:
                 wrong = self.guards()
                 if wrong:
@@ -258,60 +226,12 @@ class Ledger:
         """
         if days <= self._days:
             return
-        self._transaction(
+        self._transactions.run(
             lambda connection: connection.execute(
                 queries("ingest")["ensure_days"], {"days": sorted(days)}
             )
         )
         self._days |= days
-
-    def _transaction(self, work: Callable[[Connection], T]) -> T:
-        deadline = time.monotonic() + self._timeout_seconds
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            connection: Connection | None = None
-            try:
-                with self._pool.connection() as connection:
-                    return work(connection)
-            except (SinkError, SqlError):
-                raise
-            except Exception as exc:
-                fault = fault_of(exc)
-                lost = connection is not None and connection.broken
-                again = fault is Fault.AGAIN or (lost and not _timed_out(exc))
-                if again and attempt < MAX_ATTEMPTS and time.monotonic() < deadline:
-                    time.sleep(random.uniform(0, 0.02 * 2**attempt))
-                    continue
-                if fault is Fault.PARTITION:
-                    raise _NoPartition from exc
-                if fault is Fault.ROW:
-                    raise _BadRow(type(exc).__name__) from exc
-                if fault is Fault.THERE:
-                    raise _Known(str(translated(exc))) from exc
-                raise translated(exc) from exc
-        raise LedgerUnavailable("the database kept refusing the transaction")
-
-
-class _NoPartition(Exception):
-    pass
-
-
-class _Known(LedgerRefused):
-    """A row is there already: to be refused only when it was looked for."""
-
-
-class _BadRow(Exception):
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def _timed_out(exc: Exception) -> bool:
-    return isinstance(exc, psycopg.errors.QueryCanceled)
-
-
-def _configure(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(queries("ingest")["create_staging"])
-    connection.commit()
 
 
 def _begin_durably(

@@ -205,7 +205,7 @@ def test_a_network_that_swallows_packets_is_noticed(migrated: MigratedDatabase) 
         ledger.open()
         try:
             with (
-                ledger._pool.connection() as connection,
+                ledger._transactions.pool.connection() as connection,
                 socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire,
             ):
                 return {
