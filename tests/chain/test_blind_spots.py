@@ -12,7 +12,7 @@ import pytest
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.head_file import Head
 from celerytrail.sql.verification import Fault, Verdict
-from tests.chain.chained_ledger import TODAY, ChainedLedger, append_action
+from tests.chain.chained_ledger import TODAY, ChainedLedger, append_action, write_batch
 from tests.span_rows import NOON, task_rows
 
 if TYPE_CHECKING:
@@ -83,6 +83,15 @@ def test_a_link_before_the_first_is_no_link(chained: ChainedLedger, n: int):
     expected = [(Fault.BEFORE_FIRST, n), (Fault.BLOCK_UNLINKED, None)]
     for options in ({}, {"against": kept}, {"since": kept}):
         assert told(chained, **options) == expected
+
+
+def test_a_column_that_no_version_names_is_a_difference(
+    chained: ChainedLedger, ledger: Ledger, migrated: MigratedDatabase
+):
+    migrated.run("ALTER TABLE celerytrail.spans ADD COLUMN aside text DEFAULT 'unseen'")
+    assert told(chained) == []
+    write_batch(ledger, migrated, 21)
+    assert {*told(chained)} == {(Fault.ROW_ALTERED, 7)}
 
 
 def test_the_table_refuses_a_link_before_the_first(chained: ChainedLedger):

@@ -72,6 +72,23 @@ def test_the_newest_of_all_columns_are_read_by_an_index_and_no_others(
     assert "Seq Scan on tasks" not in shown
 
 
+@pytest.mark.parametrize(
+    ("index", "query"),
+    [
+        ("tasks_finished", "SELECT sum(runtime_us) FROM celerytrail_views.tasks WHERE finished_at > now() - interval '5 minutes'"),
+        ("tasks_finished", "SELECT max(finished_at) FROM celerytrail_views.tasks"),
+        ("tasks_worker", "SELECT * FROM celerytrail_views.tasks WHERE worker = 'celery@worker-3' ORDER BY updated_at DESC LIMIT 9"),
+        ("tasks_worker", "SELECT task_id FROM celerytrail_views.tasks WHERE worker IN ('nobody''s', 'nobody''s own')"),
+    ],
+)  # fmt: skip
+def test_an_index_that_leaves_out_what_is_not_known_answers(
+    filled: MigratedDatabase, index: str, query: str
+) -> None:
+    shown = plan(filled, query)
+    assert re.search(rf"Scan .*{index}\b", shown), shown
+    assert "Seq Scan on tasks" not in shown
+
+
 def test_one_task_is_found_by_its_id(filled: MigratedDatabase) -> None:
     shown = plan(filled, "SELECT * FROM celerytrail_views.tasks WHERE task_id = 'task-7'")
     assert "tasks_pkey on tasks" in shown
