@@ -146,7 +146,7 @@ class ControlRoom:
             )
 
         try:
-            return wait_until(find, f"{wanted} in panel {title!r} of {uid}", 60)
+            return wait_until(find, f"{wanted} in panel {title!r} of {uid}")
         except AssertionError as error:
             there = self.data.panel(uid, title, values)
             tasks = self.pipeline.rows(

@@ -24,6 +24,7 @@ from tests.integration.roles.ledger_database import (
     payload_in_order,
     span,
 )
+from tests.waiting import DEADLINE_SECONDS
 
 pytest_plugins = ["tests.databases"]
 
@@ -82,7 +83,7 @@ def rounds_until(
     database: LedgerDatabase, happened: Callable[[], bool], bounds: Bounds = AT_ONCE
 ) -> list[str]:
     done: list[str] = []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while not happened():
         assert time.monotonic() < deadline, done
         done += a_round(database, bounds)
@@ -375,7 +376,7 @@ def test_a_session_gets_no_older_than_its_bound(ledger_database: LedgerDatabase)
     bounds = Bounds(session_seconds=5)
     with unlimited(ledger_database) as grafana:
         grafana.execute("SET work_mem = '2GB'")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE_SECONDS
         done: list[str] = []
         while not is_gone(grafana):
             assert time.monotonic() < deadline, done
@@ -451,7 +452,7 @@ def test_an_open_transaction_of_a_sink_is_ended(ledger_database: LedgerDatabase)
         blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         writer = threading.Thread(target=ledger_database.write_honest_batches, args=(1,))
         writer.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while not ledger_database.value(blocked) and writer.is_alive():
             assert time.monotonic() < deadline
         while writer.is_alive():

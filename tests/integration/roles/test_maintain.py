@@ -29,6 +29,7 @@ from tests.integration.roles.ledger_database import (
     payload_in_order,
     span,
 )
+from tests.waiting import DEADLINE_SECONDS
 
 pytest_plugins = ["tests.databases"]
 
@@ -70,7 +71,7 @@ def test_partitions_are_made_ahead(ledger_database: LedgerDatabase) -> None:
 def test_a_long_transaction_of_a_writer_is_ended_whatever_is_said_in_it(
     ledger_database: LedgerDatabase, role: str
 ) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE_SECONDS
     done: list[str] = []
     with ledger_database.connect(role) as young, ledger_database.connect(role) as writer:
         writer.execute("BEGIN")
@@ -220,7 +221,7 @@ def process(dsn: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(log: Path, text: str, running: subprocess.Popen[bytes], times: int = 1) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while log.read_text().count(text) < times:
         assert running.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
