@@ -81,13 +81,16 @@ def test_a_retried_link_of_a_chain_does_not_run_the_later_links(room: ControlRoo
 @pytest.mark.slow
 def test_cancel_keeps_a_task_from_beginning(room: ControlRoom) -> None:
     worker = room.start_worker("--concurrency", "1")
-    nap = room.publish("nap", "3")["id"]
-    room.row("celerytrail-tasks", "Newest tasks", {}, task_id=nap, state="started")
+    nap = room.publish("nap", "600")["id"]
+    running = room.row("celerytrail-tasks", "Newest tasks", {}, task_id=nap, state="started")
     waits = room.publish("charge", "8")["id"]
     row = room.row("celerytrail-tasks", "Newest tasks", {}, task_id=waits)
     answer = room.press(EDITOR, room.button("celerytrail-tasks", "Cancel", row))
     assert answer.status == 200, answer.body
     assert answer.json()["tasks"][0]["result"] == "revoked"
+    # Its turn comes when the only process is free.
+    ended = room.press(EDITOR, room.button("celerytrail-tasks", "Terminate", running))
+    assert ended.status == 200, ended.body
     room.row("celerytrail-tasks", "Newest tasks", {}, task_id=waits, state="revoked")
     assert worker.stop() == 0
     assert waits not in {line["id"] for line in room.pipeline.recorded()}

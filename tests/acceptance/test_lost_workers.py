@@ -41,8 +41,8 @@ def test_what_it_ran_is_shown_as_lost_once(pipeline: Pipeline) -> None:
     doomed.process.wait()
     shutil.rmtree(doomed_spool)
 
-    # Two and a half minutes of work: somebody is heard all the time.
-    pipeline.run("publish_steady.py", "600", "0.5", "celery")
+    # Five minutes of work: somebody is heard all the time.
+    pipeline.run("publish_steady.py", "1200", "0.5", "celery")
     for name in ("maintainer", "second maintainer"):
         pipeline.start(
             name,

@@ -108,16 +108,16 @@ def found_anywhere(database: MigratedDatabase, needle: str | bytes) -> set[str]:
         " AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'"
     )
     assert len(tables) > 20
-    return {
-        table
-        for (table,) in tables
-        if database.value(
-            f"SELECT count(*) FROM {table} t WHERE position(%s IN t::text) > 0"
-            " OR position(%s IN t::text) > 0",
-            text,
-            hexed,
-        )
-    }
+    with database.connect() as connection:
+        return {
+            table
+            for (table,) in tables
+            if connection.execute(
+                f"SELECT FROM {table} t WHERE position(%s IN t::text) > 0"
+                " OR position(%s IN t::text) > 0 LIMIT 1".encode(),
+                (text, hexed),
+            ).fetchall()
+        }
 
 
 def assert_clean(database: MigratedDatabase) -> None:

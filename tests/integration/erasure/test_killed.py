@@ -186,6 +186,8 @@ def test_a_drop_that_was_killed_while_it_waited(migrated: MigratedDatabase, ledg
     store(ledger, migrated, captured("old", 1, at=old), captured("new", 11))
     announced = "SELECT count(*) FROM celerytrail.day_drops WHERE dropped_at IS NULL"
     with migrated.connect("grafana", autocommit=False) as reader:
+        # On a slow machine it stays for longer than its role may by itself.
+        reader.execute("SET idle_in_transaction_session_timeout = 0")
         reader.execute("SELECT count(*) FROM celerytrail_views.spans").fetchall()
         with running(RETAIN, migrated, "--days", "2") as process:
             wait_until(lambda: migrated.value(announced) == 1, "the day to be announced")
