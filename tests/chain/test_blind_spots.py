@@ -94,6 +94,18 @@ def test_a_column_that_no_version_names_is_a_difference(
     assert {*told(chained)} == {(Fault.ROW_ALTERED, 7)}
 
 
+def test_a_row_that_claims_the_batch_of_another_statement_is_refused(
+    chained: ChainedLedger, migrated: MigratedDatabase
+):
+    with migrated.connect() as connection:
+        connection.execute("SELECT celerytrail.authenticate(%s)", [migrated.token])
+        connection.execute("CREATE TEMP TABLE copied AS SELECT * FROM celerytrail.spans LIMIT 1")
+        connection.execute("UPDATE copied SET event_id = gen_random_uuid()")
+        with pytest.raises(Exception, match="1 rows have a batch or a principal of another"):
+            connection.execute("INSERT INTO celerytrail.spans SELECT * FROM copied")
+    assert told(chained) == []
+
+
 def test_the_table_refuses_a_link_before_the_first(chained: ChainedLedger):
     with pytest.raises(Exception, match="chain_n_check"):
         chained.tamper(
