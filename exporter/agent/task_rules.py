@@ -27,6 +27,7 @@ MAX_NAME = 100
 MAX_REMEMBERED = 10_000
 MAX_EMBEDDED = 100
 """Signatures inside one message that are looked at: a canvas may carry thousands."""
+_MAX_LOOKS = 10 * MAX_EMBEDDED
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _OPTIONS = ("link", "link_error", "chord")
@@ -163,7 +164,10 @@ def _names_inside(name: Any, embedded: dict[str, Any], kwargs: Any) -> set[str]:
     if type(name) is str and name[:7] == "celery." and isinstance(kwargs, dict):
         waiting += [kwargs.get(key) for key in _OF_CELERYS_OWN]
     left = MAX_EMBEDDED
-    while waiting and left:
+    # Lists are not counted as tasks, and one that was pickled may hold itself.
+    for _ in range(_MAX_LOOKS):
+        if not waiting or not left:
+            break
         found = waiting.pop()
         if isinstance(found, dict):
             left -= 1

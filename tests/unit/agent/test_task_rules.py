@@ -170,3 +170,9 @@ def test_a_canvas_that_contains_itself_ends() -> None:
     loop: dict[str, Any] = {"task": "nowhere"}
     loop["options"] = {"link": [loop, loop]}
     assert TaskRules().of_message("nowhere either", ((), {}, {"chain": [loop]})) is None
+
+
+def test_a_list_that_contains_itself_ends() -> None:
+    lists: list[Any] = [{"task": "nowhere"}]
+    lists.insert(0, lists)
+    assert TaskRules().of_message("nowhere either", ((), {}, {"chain": lists})) is None
