@@ -201,7 +201,8 @@ def test_a_chord_whose_header_has_no_result_waits_a_minute_and_then_its_body_nev
     own_shapes: Shapes,
 ) -> None:
     own_shapes.rows(
-        "UPDATE celerytrail.tasks SET finished_at = now() - interval '30 seconds' WHERE group_id = %s",
+        "UPDATE celerytrail.tasks SET finished_at = now() - interval '30 seconds',"
+        " updated_at = now() - interval '30 seconds' WHERE group_id = %s",
         own_shapes.id_of("skipped"),
     )
     assert own_shapes.workflow("skipped")["state"] == "running"
