@@ -124,7 +124,7 @@ def chains(connection: Connection) -> Iterator[Finding]:
     """Look at each chain's head, and at what was last verified of it."""
     rows = connection.execute(queries("doctor")["chains"]).fetchall()
     verify = "run `celerytrail verify --every`, and keep its heads away from the database"
-    for chain, n, is_last, _, status, guards_ok, is_old in rows:
+    for chain, n, is_last, _, status, guards_ok, is_old, trouble in rows:
         name = f"chain {chain}"
         if not is_last:
             yield fail(f"{name}: its head is not its last link", "run `celerytrail verify`")
@@ -136,6 +136,11 @@ def chains(connection: Connection) -> Iterator[Finding]:
             yield warn(f"{name}: it was never verified", verify)
         elif n > 0 and is_old:
             yield warn(f"{name}: it was not verified for more than a day", verify)
+        elif trouble is not None:
+            yield warn(
+                f"{name}: the newest verification could not compare with checkpoints: {trouble}",
+                "give the verifier the place and the key back, or name others to it",
+            )
         elif is_last:
             yield ok(f"{name} ends at n {n}" + (f", last verified: {status}" if status else ""))
     if not any(row[0] == 0 for row in rows):

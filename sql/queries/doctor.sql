@@ -75,13 +75,13 @@ FROM celerytrail.horizon h;
 -- Each chain: its head, its last link, and what the newest verification said.
 SELECT
     h.chain, h.n, coalesce(l.n, 0) = h.n AND coalesce(l.hash = h.hash, true), v.verified_at, v.status,
-    v.fingerprint_ok, v.verified_at < pg_catalog.clock_timestamp() - interval '1 day'
+    v.fingerprint_ok, v.verified_at < pg_catalog.clock_timestamp() - interval '1 day', v.trouble
 FROM celerytrail.chain_head h
 LEFT JOIN LATERAL (
     SELECT c.n, c.hash FROM celerytrail.chain c WHERE c.chain = h.chain ORDER BY c.n DESC LIMIT 1
 ) AS l ON true
 LEFT JOIN LATERAL (
-    SELECT k.verified_at, k.status, k.fingerprint_ok
+    SELECT k.verified_at, k.status, k.fingerprint_ok, k.trouble
     FROM celerytrail.verifications k
     WHERE k.chain = h.chain
     ORDER BY k.verified_at DESC

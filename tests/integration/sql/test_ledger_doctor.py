@@ -129,6 +129,15 @@ CASES: dict[str, tuple[str, str, Level, str]] = {
         Level.FAIL,
         "found guards altered",
     ),
+    "not compared": (
+        "chains",
+        (
+            "SELECT celerytrail.record_verification('full', 0, 0, 0, sha256(''), 'internal', NULL, 0, 0, true,"
+            " 'checkpoint', NULL, NULL, 'cannot read the checkpoint file /elsewhere')"
+        ),
+        Level.WARN,
+        "could not compare with checkpoints: cannot read the checkpoint file /elsewhere",
+    ),
     "no head": ("chains", "DELETE FROM celerytrail.chain_head", Level.FAIL, "chain 0 has no head"),
     "batch": (
         "batch_ids",
