@@ -26,9 +26,10 @@ from celerytrail.exporter.sink.ledger import Ledger
 from tests.bench.bench_server import bench_server, described, new_ledger, servers
 from tests.bench.budget import Figure, percentile, table
 from tests.bench.process_cpu import cpu_seconds
-from tests.bench.span_batches import payloads_of, span_batches
+from tests.bench.span_batches import STEPS, payloads_of, span_batches
 
 ROWS = 2048
+PAYLOADS = ROWS // len(STEPS) * 2
 SMALL = 512
 WARM_UP = 3
 """Batches that are not counted: the first ones fill caches and plan statements."""
@@ -59,10 +60,11 @@ def measure(which: str, rounds: int) -> dict[str, Any]:
     figures = [
         _ratio("transaction of spans, chained / without chain", spans["plain"], spans["chained"], 0.75, 0.85),
         _ratio("  in server's CPU", spans_cpu["plain"], spans_cpu["chained"]),
-        _speed("transaction of spans, chained", spans["chained"]),
+        _speed("transaction of spans, chained", spans["chained"], ROWS),
         _ratio("spans and 2 payloads a task, chained / without chain", whole["plain"], whole["chained"], 0.75, 0.85),
         _ratio("  in server's CPU", whole_cpu["plain"], whole_cpu["chained"]),
-        _speed("spans and 2 payloads a task, chained", whole["chained"]),
+        _speed("spans and 2 payloads a task, chained", whole["chained"], ROWS + PAYLOADS),
+        _speed("  of them spans", whole["chained"], ROWS),
         _ratio("the same with excerpts to search / without", whole["silent"], whole["chained"], 0.90, 0.95),
         _ratio("  in server's CPU", whole_cpu["silent"], whole_cpu["chained"]),
         Figure(f"batch of {SMALL} spans, p95", 1000 * percentile(small["chained"], 0.95), "ms", 75, 50, at_most=True),
@@ -130,8 +132,8 @@ def _ratio(
     return Figure(what, middle, "", budget, aim, low=low, high=high)
 
 
-def _speed(what: str, seconds: list[float]) -> Figure:
-    low, middle, high = (ROWS / edge for edge in statistics.quantiles(seconds, n=4)[::-1])
+def _speed(what: str, seconds: list[float], rows: int) -> Figure:
+    low, middle, high = (rows / edge for edge in statistics.quantiles(seconds, n=4)[::-1])
     return Figure(what, middle, "rows/s", 12_000, 20_000, low=low, high=high)
 
 
