@@ -33,6 +33,8 @@ def snapshot(dsn: str, exported: str | None = None) -> Iterator[Connection]:
                 connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(exported))
             connection.execute(statements["settle_session"])
             yield connection
+            # Here, where a server that is gone by now is told like one that went earlier.
+            connection.commit()
         except psycopg.Error as error:
             raise CannotVerify(
                 f"cannot verify the ledger at {describe_dsn(dsn)}: {what_failed(error)}"
