@@ -51,7 +51,7 @@ class Chains:
 
     def __init__(self) -> None:
         self.app = Celery("bench", broker="memory://", set_as_current=False)
-        self.task = self.app.task(name="bench.add")(_add)
+        self.task = self.app.task(name="bench.link", shared=False)(_link)
         self.app.finalize()
         self.queue = self.app.amqp.queues["celery"]
 
@@ -85,10 +85,10 @@ class Chains:
     def _publish(self, publish: Publish, headers: dict[str, Any]) -> None:
         said = {"body": publish.body, "headers": headers, "exchange": "", "routing_key": "celery"}
         signals.before_task_publish.send(
-            sender="bench.add", declare=[self.queue], properties={}, retry_policy={}, **said
+            sender="bench.link", declare=[self.queue], properties={}, retry_policy={}, **said
         )
         dumps(publish.body, serializer="json")
-        signals.after_task_publish.send(sender="bench.add", **said)
+        signals.after_task_publish.send(sender="bench.link", **said)
 
     def _sent(self, send: Callable[[], Any]) -> Publish:
         sent: list[Publish] = []
@@ -117,7 +117,7 @@ class Chains:
             _task_stack.pop()
 
 
-def _add(x: int, y: int = 0) -> int:
+def _link(x: int, y: int = 0) -> int:
     return x + y
 
 
