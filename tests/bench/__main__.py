@@ -11,7 +11,8 @@ import os
 import platform
 import sys
 import tempfile
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,18 @@ from tests.bench.bench_server import servers
 from tests.processes import exit_on_sigterm
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One benchmark: its key in the JSON, what is said while it runs, how to measure and to report it."""
+
+    key: str
+    what: str
+    measure: Callable[[], Any]
+    report: Callable[[Any], str]
+
+
 def main() -> None:
-    """Run every benchmark and print the table, or one JSON object with ``--json``."""
+    """Run every benchmark and print its table as soon as it is there, or one JSON object with ``--json``."""
     exit_on_sigterm()
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -50,86 +61,58 @@ def main() -> None:
         help="a directory for the ledger of five million events, asked again later",
     )
     given = parser.parse_args()
-    rounds = min(given.rounds, 4) if given.quick else given.rounds
-
-    print("bench: the agent, in the thread that publishes and runs tasks", file=sys.stderr)
-    agent = agent_cost.measure(rounds=rounds)
-    print("bench: the agent, for a link of a chain", file=sys.stderr)
-    links = chain_cost.measure(min(rounds, 10))
-    print("bench: from end to end, with workers that take turns", file=sys.stderr)
-    ends = end_to_end.measure(*((2, 500) if given.quick else (7, 2000)))
-    print("bench: the shipper, CPU a span", file=sys.stderr)
-    shipper = shipper_cost.measure(max(2, rounds // 3))
-    print("bench: the shipper's memory after an outage", file=sys.stderr)
-    drained = shipper_memory.measure(50_000 if given.quick else 1_000_000)
-    print("bench: the sink, from a request to rows", file=sys.stderr)
-    receive = sink_receive.measure(rounds)
-    print("bench: COPY, with and without the chain", file=sys.stderr)
-    copies = [chained_copy.measure(which, rounds) for which in servers()]
-    print("bench: the sink's transaction, with and without the chain", file=sys.stderr)
-    sink = [sink_transaction.measure(which, rounds) for which in servers()]
-    print("bench: four writers, on one chain and on a chain each", file=sys.stderr)
-    chains = several_chains.measure(rounds=min(rounds, 10))
-    print("bench: verification", file=sys.stderr)
-    blocks = 20 if given.quick else verification_speed.BLOCKS
-    verified = [verification_speed.measure(which, 3, blocks) for which in servers()]
-    print("bench: queries of five million events", file=sys.stderr)
-    tasks = 10_000 if given.quick else ledger_queries.TASKS
-    with tempfile.TemporaryDirectory(prefix="celerytrail-bench-") as directory:
-        keep = given.keep or Path(directory)
-        queries = ledger_queries.measure(servers()[0], tasks, 5 if given.quick else 30, keep)
-        print("bench: a day dropped, ten thousand tasks erased", file=sys.stderr)
-        upkeep = ledger_upkeep.measure(
-            servers()[0], tasks, 1 if given.quick else 3, keep, 500 if given.quick else 10_000
-        )
-    print("bench: the queries of the dashboards", file=sys.stderr)
-    dashboards = dashboard_queries.measure(5_000) if given.quick else dashboard_queries.measure()
     results: dict[str, Any] = {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "agent": agent,
-        "chain_links": links,
-        "end_to_end": end_to_end.as_json(ends),
-        "shipper": shipper,
-        "shipper_memory": asdict(drained),
-        "sink_receive": receive,
-        "chained_copy": copies,
-        "sink": sink,
-        "several_chains": asdict(chains),
-        "verification": verified,
-        "ledger_queries": queries,
-        "ledger_upkeep": upkeep,
-        "dashboards": dashboards,
     }
+    if not given.json:
+        print(f"measured {results['date']} on {results['machine']}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="celerytrail-bench-") as directory:
+        keep = given.keep or Path(directory)
+        for part in _parts(
+            given.quick, min(given.rounds, 4) if given.quick else given.rounds, keep
+        ):
+            print(f"bench: {part.what}", file=sys.stderr)
+            measured = results[part.key] = part.measure()
+            if not given.json:
+                print(f"\n{part.report(measured)}", flush=True)
     if given.json:
         print(json.dumps(results, default=_plain))
-        return
-    print(f"measured {results['date']} on {results['machine']}\n")
-    print(agent_cost.report(agent))
-    print()
-    print(chain_cost.report(links))
-    print()
-    print(end_to_end.report(ends))
-    print()
-    print(shipper_cost.report(shipper))
-    print()
-    print(shipper_memory.report(drained))
-    print()
-    print(sink_receive.report(receive))
-    print()
-    print(chained_copy.report(copies))
-    print()
-    print(sink_transaction.report(sink))
-    print()
-    print(several_chains.report(chains))
-    print()
-    print(verification_speed.report(verified))
-    print()
-    print(ledger_queries.report(queries))
-    print()
-    print(ledger_upkeep.report(upkeep))
-    print()
-    print(dashboard_queries.report(dashboards))
+
+
+def _parts(quick: bool, rounds: int, keep: Path) -> list[Part]:
+    """Return the benchmarks, those that take longest last."""
+    blocks = 20 if quick else verification_speed.BLOCKS
+    tasks = 10_000 if quick else ledger_queries.TASKS
+    system = servers()[0]
+    return [
+        Part("agent", "the agent, in the thread that publishes and runs tasks",
+             lambda: agent_cost.measure(rounds=rounds), agent_cost.report),
+        Part("chain_links", "the agent, for a link of a chain",
+             lambda: chain_cost.measure(min(rounds, 10)), chain_cost.report),
+        Part("shipper", "the shipper, CPU a span",
+             lambda: shipper_cost.measure(max(2, rounds // 3)), shipper_cost.report),
+        Part("sink_receive", "the sink, from a request to rows",
+             lambda: sink_receive.measure(rounds), sink_receive.report),
+        Part("chained_copy", "COPY, with and without the chain",
+             lambda: [chained_copy.measure(which, rounds) for which in servers()], chained_copy.report),
+        Part("sink", "the sink's transaction, with and without the chain",
+             lambda: [sink_transaction.measure(which, rounds) for which in servers()], sink_transaction.report),
+        Part("several_chains", "four writers, on one chain and on a chain each",
+             lambda: several_chains.measure(rounds=min(rounds, 10)), several_chains.report),
+        Part("verification", "verification",
+             lambda: [verification_speed.measure(which, 3, blocks) for which in servers()], verification_speed.report),
+        Part("dashboards", "the queries of the dashboards",
+             lambda: dashboard_queries.measure(*([5_000] if quick else [])), dashboard_queries.report),
+        Part("ledger_queries", "queries of five million events",
+             lambda: ledger_queries.measure(system, tasks, 5 if quick else 30, keep), ledger_queries.report),
+        Part("ledger_upkeep", "a day dropped, ten thousand tasks erased",
+             lambda: ledger_upkeep.measure(system, tasks, 1 if quick else 3, keep, 500 if quick else 10_000), ledger_upkeep.report),
+        Part("shipper_memory", "the shipper's memory after an outage",
+             lambda: shipper_memory.measure(50_000 if quick else 1_000_000), shipper_memory.report),
+        Part("end_to_end", "from end to end, with workers that take turns",
+             lambda: end_to_end.measure(*((2, 500) if quick else (7, 2000))), end_to_end.report),
+    ]  # fmt: skip
 
 
 def _plain(value: object) -> object:
