@@ -84,9 +84,21 @@ def end(process: subprocess.Popen[bytes], how: int) -> None:
         raise
 
 
-def child_processes(parent: int, port: int) -> list[dict[str, Any]]:
-    """Look at the pool children in /proc: their threads, and their TCP connections elsewhere."""
-    return [threads_and_connections(child, port) for child in children_of(parent)]
+def child_processes(parent: int, port: int, size: int) -> list[dict[str, Any]]:
+    """Look at the pool's ``size`` children in /proc: their threads, their connections elsewhere.
+
+    A child that ended has no open files until the worker collects it, and no successor either.
+    So this waits until all of them are alive while they are looked at.
+    """
+
+    def look() -> list[dict[str, Any]]:
+        try:
+            seen = [threads_and_connections(child, port) for child in children_of(parent)]
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+        return seen if len(seen) == size else []
+
+    return wait_until(look, f"{size} living children")
 
 
 def children_of(parent: int) -> list[int]:

@@ -102,7 +102,7 @@ def told(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told
             said = place.publish("with agent")
             without = place.publish("without agent")
             wait_until(lambda: "unknown" in place.steps(), "the unknown task")
-            children = child_processes(worker.pid, broker.port)
+            children = child_processes(worker.pid, broker.port, 2)
         finally:
             end(worker, signal.SIGTERM)
         yield Told(said, without, read_segments(place.spool), place.log.read_text(), children)
