@@ -7,15 +7,14 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import DictRow, TupleRow, dict_row
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from celerytrail.action_api.errors import ActionApiError, ConfigError, Unavailable
-from celerytrail.sql.connection import TCP_BOUNDS, parse_dsn
 from celerytrail.sql.errors import DatabaseUnreachable
 from celerytrail.sql.named_queries import queries
+from celerytrail.sql.server_pool import Connection, server_pool
 
-Connection = psycopg.Connection[TupleRow]
 Row = DictRow
 T = TypeVar("T")
 
@@ -46,35 +45,17 @@ class LedgerPool:
         ``timeout_seconds`` bounds each wait: for a connection, for a lock, and twice that for a
         statement. Raises ConfigError for a DSN that is none.
         """
-        milliseconds = max(1, int(timeout_seconds * 1000))
         try:
-            parameters = parse_dsn(dsn)
+            self._pool = server_pool(
+                dsn,
+                component="action-api",
+                min_size=min_size,
+                max_size=max_size,
+                timeout_seconds=timeout_seconds,
+            )
         except DatabaseUnreachable as exc:
             raise ConfigError(str(exc)) from exc
-        parameters.setdefault("connect_timeout", max(2, int(timeout_seconds)))
-        parameters.setdefault("tcp_user_timeout", 2 * milliseconds)
-        for name, value in TCP_BOUNDS.items():
-            parameters.setdefault(name, value)
-        parameters["client_encoding"] = "UTF8"
-        parameters["application_name"] = "celerytrail action-api"
-        parameters["options"] = (
-            f"{parameters.get('options') or ''} -c lock_timeout={milliseconds}"
-            f" -c statement_timeout={2 * milliseconds}"
-            f" -c idle_in_transaction_session_timeout={4 * milliseconds}"
-            " -c default_transaction_isolation=read\\ committed"
-            " -c jit=off"
-        ).strip()
         self._queries = queries("actions")
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            "",
-            kwargs=parameters,
-            min_size=min_size,
-            max_size=max_size,
-            timeout=timeout_seconds,
-            reconnect_timeout=timeout_seconds,
-            open=False,
-            name="celerytrail-actions",
-        )
 
     def open(self) -> None:
         """Start connecting; returns at once, whether or not the database is there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import time
 from functools import partial
 
 from flask import Flask
@@ -29,8 +28,7 @@ from celerytrail.action_api.perform import Authorise, Bench, PerformedAction, pe
 from celerytrail.action_api.queues import queues
 from celerytrail.action_api.verbs.settings import VerbSettings
 from celerytrail.action_api.verbs.table import make_verbs
-
-RETRY_SECONDS = 0.5
+from celerytrail.sql.start_check import wrong_guards
 
 
 def check_database(config: ActionApiConfig) -> None:
@@ -39,22 +37,12 @@ def check_database(config: ActionApiConfig) -> None:
     An unreachable one is tried again for ``start_seconds``. Raises Unavailable after that, unless
     ``wait_for_database``; LedgerRefused at once for a schema or guards that are wrong.
     """
-    deadline = time.monotonic() + config.start_seconds
-    ledger = _open_ledger(config)
-    try:
-        while True:
-            try:
-                ledger.ready()
-                wrong = ledger.guards()
-                break
-            except Unavailable:
-                if config.wait_for_database:
-                    return
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(RETRY_SECONDS)
-    finally:
-        ledger.close()
+    wrong = wrong_guards(
+        _open_ledger(config),
+        unavailable=Unavailable,
+        timeout_seconds=config.start_seconds,
+        start_without=config.wait_for_database,
+    )
     if wrong:
         raise LedgerRefused(
             "guards of the ledger are not as designed, so nothing is done: " + ", ".join(wrong)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import time
 from pathlib import Path
 
 from flask import Flask
@@ -12,8 +11,7 @@ from celerytrail.exporter.sink.app import create_app
 from celerytrail.exporter.sink.config import SinkConfig
 from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable
 from celerytrail.exporter.sink.ledger import Ledger
-
-RETRY_SECONDS = 0.5
+from celerytrail.sql.start_check import wrong_guards
 
 
 def check_database(config: SinkConfig) -> None:
@@ -22,22 +20,12 @@ def check_database(config: SinkConfig) -> None:
     An unreachable one is tried again for ``start_timeout_seconds``. Raises LedgerUnavailable after
     that, unless ``wait_for_database``; LedgerRefused at once for a schema or guards that are wrong.
     """
-    deadline = time.monotonic() + config.start_timeout_seconds
-    ledger = open_ledger(config)
-    try:
-        while True:
-            try:
-                ledger.ready()
-                wrong = ledger.guards()
-                break
-            except LedgerUnavailable:
-                if config.wait_for_database:
-                    return
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(RETRY_SECONDS)
-    finally:
-        ledger.close()
+    wrong = wrong_guards(
+        open_ledger(config),
+        unavailable=LedgerUnavailable,
+        timeout_seconds=config.start_timeout_seconds,
+        start_without=config.wait_for_database,
+    )
     if wrong:
         raise LedgerRefused(
             "guards of the ledger are not as designed, so nothing is received: " + ", ".join(wrong)

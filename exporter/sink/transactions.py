@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg_pool import ConnectionPool
 
 from celerytrail.exporter.sink.batch import Connection
 from celerytrail.exporter.sink.database_faults import Fault, fault_of, translated
 from celerytrail.exporter.sink.errors import LedgerRefused, LedgerUnavailable, SinkError
-from celerytrail.sql.connection import TCP_BOUNDS, parse_dsn
 from celerytrail.sql.errors import DatabaseUnreachable, SqlError
 from celerytrail.sql.named_queries import queries
+from celerytrail.sql.server_pool import server_pool
 
 MAX_ATTEMPTS = 5
 
@@ -49,38 +48,17 @@ class Transactions:
         is none.
         """
         self._timeout_seconds = timeout_seconds
-        milliseconds = max(1, int(timeout_seconds * 1000))
         try:
-            parameters = parse_dsn(dsn)
+            self.pool = server_pool(
+                dsn,
+                component="sink",
+                min_size=min_size,
+                max_size=max_size,
+                timeout_seconds=timeout_seconds,
+                configure=_configure,
+            )
         except DatabaseUnreachable as exc:
             raise LedgerUnavailable(str(exc)) from exc
-        parameters.setdefault("connect_timeout", max(2, int(timeout_seconds)))
-        # The server's limits end nothing when its answer never arrives.
-        parameters.setdefault("tcp_user_timeout", 2 * milliseconds)
-        for name, value in TCP_BOUNDS.items():
-            parameters.setdefault(name, value)
-        parameters["client_encoding"] = "UTF8"
-        parameters["application_name"] = "celerytrail sink"
-        parameters["options"] = (
-            f"{parameters.get('options') or ''} -c lock_timeout={milliseconds}"
-            f" -c statement_timeout={2 * milliseconds}"
-            f" -c idle_in_transaction_session_timeout={4 * milliseconds}"
-            " -c default_transaction_isolation=read\\ committed"
-            # Temporary tables have no statistics: what the planner takes for much work is a few
-            # thousand rows, and compiling a statement for them takes ten times as long as running it.
-            " -c jit=off"
-        ).strip()
-        self.pool: ConnectionPool[Connection] = ConnectionPool(
-            "",
-            kwargs=parameters,
-            min_size=min_size,
-            max_size=max_size,
-            timeout=timeout_seconds,
-            reconnect_timeout=timeout_seconds,
-            configure=_configure,
-            open=False,
-            name="celerytrail-ledger",
-        )
 
     def open(self) -> None:
         """Start connecting; returns at once, whether or not the database is there."""
