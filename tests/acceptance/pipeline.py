@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
+from tests.json_lines import whole_lines
 from tests.processes import shippers_of
 from tests.waiting import wait_until
 
@@ -222,9 +223,7 @@ class Pipeline:
 
     def recorded(self) -> list[dict[str, Any]]:
         """Return what the tasks wrote down themselves."""
-        if not self.record.exists():
-            return []
-        return [json.loads(line) for line in self.record.read_text().splitlines()]
+        return whole_lines(self.record)
 
     def rows(
         self, statement: str, *parameters: object, role: str = "postgres"

@@ -23,6 +23,7 @@ from celerytrail.exporter.shipper.identity import identify
 from celerytrail.exporter.shipper.span_builder import build_span
 from tests.celery_versions import CELERY_VERSIONS, NEWEST, interpreter
 from tests.integration.agent.canvas_table import INNER, OUTER, TABLE, Around, Canvas
+from tests.json_lines import whole_lines
 from tests.spool_segments import read_segments
 from tests.waiting import wait_until
 
@@ -183,8 +184,7 @@ class Place:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def notes(self) -> list[dict[str, Any]]:
-        lines = self.record.read_text().splitlines() if self.record.exists() else []
-        return [json.loads(line) for line in lines]
+        return whole_lines(self.record)
 
     def run(self, cases: list[str]) -> Told:
         """Publish these cases, wait until all that was sent has ended, and stop the worker."""

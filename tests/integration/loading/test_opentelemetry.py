@@ -21,6 +21,7 @@ from celerytrail.exporter.spool.election import shipper_is_running
 from celerytrail.exporter.spool.record import HEADERS, Record
 from celerytrail.exporter.spool.trail import read_trail
 from tests.celery_versions import NEWEST, interpreter
+from tests.json_lines import whole_lines
 from tests.processes import mentioning
 from tests.spool_segments import read_records
 from tests.waiting import DEADLINE_SECONDS, wait_until
@@ -117,7 +118,7 @@ class Traced:
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
         path = self.folder / f"{kind}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return whole_lines(path)
 
 
 @pytest.fixture(scope="module", params=["5.2", NEWEST])
