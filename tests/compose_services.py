@@ -14,14 +14,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from celerytrail.examples.embedded.ports import LOOPBACK, free_port
 from celerytrail.examples.embedded.server_process import ServerProcess
 from tests.compose_file import ROOT, Service, services
-from tests.processes import mentioning
+from tests.processes import kill, mentioning
 from tests.waiting import wait_until
 
 PATIENCE_SECONDS = 120.0
@@ -115,9 +114,7 @@ class LocalServices:
         """
         for name in reversed(list(self.started)):
             self.started.pop(name).stop(30)
-        for pid in mentioning(str(self.directory)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill(mentioning(str(self.directory)))
         wait_until(lambda: not mentioning(str(self.directory)), "every process has ended")
 
     def put_addresses(self, volume: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -32,6 +35,13 @@ def mentioning(text: str) -> dict[int, str]:
         if text.encode() in command + environment and alive(int(entry.name)):
             found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+def kill(pids: Iterable[int], signum: int = signal.SIGKILL) -> None:
+    """Send a signal to processes of ours, found by a look at /proc; those that ended meanwhile are fine."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
 
 
 def exit_on_sigterm() -> None:

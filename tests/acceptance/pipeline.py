@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from tests.json_lines import whole_lines
-from tests.processes import shippers_of
+from tests.processes import kill, shippers_of
 from tests.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
@@ -303,8 +303,7 @@ class Pipeline:
         for program in reversed(self.programs):
             if program.name != "sink" and program.alive():
                 program.stop()
-        for pid in self.shipper_pids():
-            os.kill(pid, signal.SIGKILL)
+        kill(self.shipper_pids())
         for program in self.programs:
             if program.alive():
                 program.stop()

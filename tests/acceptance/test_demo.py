@@ -20,7 +20,7 @@ import pytest
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.examples.embedded.valkey import EmbeddedValkey
 from celerytrail.examples.shop.record import RAN, read_record
-from tests.processes import mentioning
+from tests.processes import kill, mentioning
 from tests.waiting import wait_until
 
 DEMO = (sys.executable, "-m", "celerytrail.exporter.cli", "demo")
@@ -84,8 +84,7 @@ def demos(server_directory: Path, request: pytest.FixtureRequest) -> Iterator[li
             demo.process.wait()
             wait_until(lambda demo=demo: not demo.processes(), "everything has ended")  # type: ignore[misc]
         left |= demo.processes()
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    kill(left)
     assert not left
 
 

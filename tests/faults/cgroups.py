@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.processes import kill
 from tests.waiting import wait_until
 
 
@@ -34,9 +33,7 @@ class ControlGroup:
         if at_once.exists():
             at_once.write_text("1")
         else:  # before Linux 5.14
-            for pid in self.pids():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill(self.pids())
         wait_until(lambda: not self.pids(), "the group is empty")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from celerytrail.exporter.spool.segment import parse_segment_name
 from tests.acceptance.pipeline import Pipeline, Program
-from tests.processes import alive
+from tests.processes import alive, kill
 from tests.spool_segments import read_segment
 
 KINDS = {
@@ -93,9 +93,7 @@ class Faults:
 
     def _shipper(self) -> bool:
         pids = self.pipeline.shipper_pids()
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill(pids)
         return bool(pids)
 
     def _child(self) -> bool:
@@ -104,8 +102,7 @@ class Faults:
             return False
         pid = self.chance.choice(sorted(children))
         self.killed.add(pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        kill([pid])
         return True
 
     def _outage(self) -> None:

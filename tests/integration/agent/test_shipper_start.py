@@ -10,7 +10,7 @@ from pathlib import Path
 
 from celerytrail.examples.embedded.ports import free_port
 from celerytrail.exporter.spool.election import shipper_is_running
-from tests.processes import shippers_of
+from tests.processes import kill, shippers_of
 from tests.waiting import wait_until
 
 TOKEN = "hush-hush-hush"
@@ -53,8 +53,7 @@ def test_a_publisher_starts_one_shipper(tmp_path: Path) -> None:
         assert os.getsid(pid) == pid
         assert TOKEN not in (spool / "shipper.log").read_text()
     finally:
-        for pid in shippers_of(spool):
-            os.kill(pid, signal.SIGTERM)
+        kill(shippers_of(spool), signal.SIGTERM)
         wait_until(lambda: not shippers_of(spool), "the end of the shipper")
 
 
