@@ -122,7 +122,7 @@ class ControlRoom:
             ],
             self.pipeline.environ(BROKEN_WHILE=str(self.broken)),
         )  # fmt: skip
-        wait_until(lambda: "ready." in worker.tail() or not worker.alive(), "the worker is ready")
+        wait_until(lambda: worker.said("ready.") or not worker.alive(), "the worker is ready")
         assert worker.alive(), worker.tail()
         return worker
 

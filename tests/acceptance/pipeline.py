@@ -54,6 +54,10 @@ class Program:
                 f"{self.name} did not end on {signal.Signals(signum).name}:\n{self.tail()}"
             ) from None
 
+    def said(self, text: str) -> bool:
+        """Tell whether it has said this: by now that may stand before the end that ``tail`` shows."""
+        return text in self.log.read_text(errors="replace")
+
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-6000:]
 
@@ -197,7 +201,7 @@ class Pipeline:
             ],
             self.environ(**environ),
         )  # fmt: skip
-        wait_until(lambda: "ready." in worker.tail() or not worker.alive(), "the worker is ready")
+        wait_until(lambda: worker.said("ready.") or not worker.alive(), "the worker is ready")
         assert worker.alive(), worker.tail()
         return worker
 

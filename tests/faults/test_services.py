@@ -21,7 +21,7 @@ HEARD = "SELECT * FROM celerytrail_views.heartbeats"
 def start_shipper(pipeline: Pipeline, group: ControlGroup) -> Program:
     """Start ``celerytrail ship`` in a group, and wait until it is the shipper."""
     shipper = pipeline.start("shipper", [*group.enter(), CELERYTRAIL, "ship"], pipeline.environ())
-    wait_until(lambda: " ships " in shipper.tail() or not shipper.alive(), "the shipper runs")
+    wait_until(lambda: shipper.said(" ships ") or not shipper.alive(), "the shipper runs")
     assert shipper.alive(), shipper.tail()
     return shipper
 

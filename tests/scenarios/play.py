@@ -100,9 +100,9 @@ class Director:
             self._publish(warm)
             for name in ("warm shutdown, prefetched", "warm shutdown, ETA"):
                 received = f"{self._id(name)}] received"
-                wait_until(lambda text=received: text in worker.tail(), name)  # type: ignore[misc]
+                wait_until(lambda text=received: worker.said(text), name)  # type: ignore[misc]
             worker.process.send_signal(signal.SIGTERM)
-            wait_until(lambda: "arm shutdown" in worker.tail(), "the worker has heard it")
+            wait_until(lambda: worker.said("arm shutdown"), "the worker has heard it")
             self._release(self._id("warm shutdown, running"))
             self._release((self._folder / "filler").read_text())
             worker.process.wait(ENDED_SECONDS)
@@ -114,7 +114,7 @@ class Director:
         worker = self._worker("cold")
         wait_until(
             lambda: all(
-                f"{self._played.ids[one.name]}] succeeded" in worker.log.read_text()
+                worker.said(f"{self._played.ids[one.name]}] succeeded")
                 for one in played_on(self._target, Act.WARM)
                 if one.name != "warm shutdown, running"
             ),
@@ -146,7 +146,7 @@ class Director:
         self._publish(played_on(self._target, Act.KILLED))
         if recycling:
             ended = f"{self._id('max_tasks_per_child')}] succeeded"
-            wait_until(lambda: ended in worker.tail(), "the only task of a child has ended")
+            wait_until(lambda: worker.said(ended), "the only task of a child has ended")
         children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
         self._played.killed = [worker.pid, *map(int, children)]
         worker.stop(signal.SIGKILL)
