@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from celerytrail.examples.embedded.ports import free_port
 from tests.waiting import wait_until
 
 
@@ -23,11 +24,7 @@ def other_collector(target: str, token: str, directory: Path) -> Iterator[int]:
     package = find_spec("rotel")
     assert package is not None, "the rotel wheel is part of the test dependencies"
     assert package.origin is not None
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(2)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        http, grpc = (probe.getsockname()[1] for probe in probes)
+    http, grpc = free_port(), free_port()
     arguments = {
         "--otlp-http-endpoint": f"127.0.0.1:{http}",
         "--otlp-grpc-endpoint": f"127.0.0.1:{grpc}",

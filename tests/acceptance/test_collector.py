@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import http.client
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from celerytrail.exporter.attributes import PAYLOAD_COLUMNS, SPAN_COLUMNS
 from tests.acceptance.pipeline import Pipeline
+from tests.acceptance.test_real_collector import UNFINISHED
+from tests.integration.shipper.receiver import attributes, logs_in
 from tests.other_collector import other_collector
 from tests.sdk_oracle import as_the_sdk_encodes, normal
 from tests.waiting import wait_until
@@ -22,6 +26,7 @@ SPANS = f"""
     SELECT {", ".join(f"{column.name}::text" for column in SPAN_COLUMNS)}
     FROM celerytrail.spans WHERE process_kind <> 'shipper' ORDER BY stream_id, seq
 """
+STORED_PAYLOADS = "SELECT count(*) FROM celerytrail.payloads"
 PAYLOADS = f"""
     SELECT {", ".join(f"{column.name}::text" for column in PAYLOAD_COLUMNS)}
     FROM celerytrail.payloads ORDER BY stream_id, seq, kind
@@ -47,15 +52,13 @@ def test_a_thousand_tasks_through_a_collector_make_the_rows_that_they_make_witho
         everybody += [task["id"] for task in thousand]
         wait_until(lambda: pipeline.value(ENDED, everybody) == len(everybody), "all have ended")
         assert worker.stop() == 0
-        wait_until(
-            lambda: (
-                not pipeline.rows(
-                    "SELECT 1 FROM celerytrail_views.streams WHERE state = 'live' AND process_kind <> 'shipper'"
-                )
-            ),
-            "every stream has its end",
-        )
+        wait_until(lambda: not pipeline.rows(UNFINISHED), "every stream has its end, and all of it")
         sent_spans, sent_payloads = list(tap.traces), list(tap.logs)
+        # Payloads go their own way through a Collector.
+        wait_until(
+            lambda: pipeline.value(STORED_PAYLOADS) >= len(payloads_in(sent_payloads)),
+            "every payload is stored",
+        )
     through, with_payloads = pipeline.rows(SPANS), pipeline.rows(PAYLOADS)
 
     with pipeline.second_ledger() as (endpoint, second):
@@ -72,6 +75,16 @@ def test_a_thousand_tasks_through_a_collector_make_the_rows_that_they_make_witho
         traces = {row["trace_id"] for row in through if row["task_id"] in members}
         assert len(traces) == 1, kinds
     assert len(through) > 4 * len(everybody)
+
+
+def payloads_in(requests: Iterable[ExportLogsServiceRequest]) -> set[tuple[str, int, str]]:
+    """Return which payloads were sent, once each."""
+    return {
+        (stream, said["celerytrail.seq"], said["celerytrail.payload.kind"])
+        for request in requests
+        for stream, log in logs_in(request)
+        for said in [attributes(log)]
+    }
 
 
 def post(url: str, token: str, body: bytes) -> int:

@@ -59,8 +59,12 @@ def test_what_it_ran_is_shown_as_lost_once(pipeline: Pipeline) -> None:
     assert pipeline.rows(
         "SELECT DISTINCT state FROM celerytrail_views.streams WHERE worker LIKE 'doomed%%' AND process_kind = 'concluder'"
     ) == [{"state": "ended"}]
-    logs = [one.log.read_text() for one in pipeline.programs if "maintainer" in one.name]
-    assert sum(log.count(f"the run of task {task['id']} is lost") for log in logs) == 1
+    maintainers = [one for one in pipeline.programs if "maintainer" in one.name]
+    told = f"the run of task {task['id']} is lost"
+    # It is said after it is stored.
+    wait_until(lambda: any(one.said(told) for one in maintainers), "it is told")
+    logs = [one.log.read_text() for one in maintainers]
+    assert sum(log.count(told) for log in logs) == 1
     assert "FAILED" not in "".join(logs)
     verified = pipeline.verify()
     assert verified.returncode == 3, verified.stdout  # in order, and no checkpoint was given

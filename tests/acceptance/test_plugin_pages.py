@@ -82,7 +82,6 @@ def test_a_chord_is_sent_again_from_its_page(
                 task,
             ),
             "the header has ended",
-            60,
         )
     room.broken.unlink()
     page = host_page(grafana, "retry-chord", {**SHOP, "group_id": sent["group"]}, user=EDITOR).page

@@ -13,10 +13,10 @@ from tests.acceptance.pipeline import Pipeline
 from tests.acceptance.test_real_collector import (
     DOUBLE_PAYLOADS,
     DOUBLE_SPANS,
-    LIVE,
     MISSING,
     STORED_ENDS,
-    TASKS,
+    UNFINISHED,
+    wait_for_arguments,
 )
 from tests.real_collector import RealCollector, require_collector, validate
 from tests.sink_process import SinkProcess
@@ -108,11 +108,10 @@ def test_a_killed_sink_of_three_loses_nothing_and_doubles_nothing(
             "all that was published is stored",
         )
         assert worker.stop() == 0
-        wait_until(lambda: not pipeline.rows(LIVE), "every stream has its end")
+        wait_until(lambda: not pipeline.rows(UNFINISHED), "every stream has its end, and all of it")
         wait_until(lambda: collector.queued() == 0, "the queue is empty")
+        tasks = wait_for_arguments(pipeline, published)
 
-    tasks = pipeline.rows(TASKS)
-    assert {task["task_id"]: task["args"] for task in tasks} == published
     assert sorted(line["id"] for line in pipeline.recorded()) == sorted(published)
     assert [task["runs"] for task in tasks] == [1] * len(published)
     assert pipeline.value(MISSING) == 0
