@@ -10,7 +10,20 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Route,
+    expect,
+    sync_playwright,
+)
+
+PATIENCE_MILLISECONDS = 60_000
+"""What a page, and what is expected of it, may take: the first one of a browser is a lot to load."""
+
+# Its own is five seconds, whatever the pages may take.
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -59,7 +72,7 @@ def watched_page(browser: Browser, origin: str, cookie: str) -> Iterator[Watched
     No request leaves ``origin``: any other is refused, and noted.
     """
     context = browser.new_context(viewport={"width": 1280, "height": 1000}, locale="en-GB")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     context.add_cookies([{"name": "grafana_session", "value": cookie, "url": origin}])
     watched = Watched(context.new_page(), origin)
 

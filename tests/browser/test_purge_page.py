@@ -120,7 +120,7 @@ def test_a_queue_that_grew_is_left_alone_until_it_was_looked_at_again(
 def test_a_preview_that_is_too_old_can_no_longer_be_confirmed(
     api: ContractApi, grafana: GrafanaWithPages, host_page: OpenPage
 ) -> None:
-    api.expires_in_seconds = 2
+    api.expires_in_seconds = 8  # so long that it is seen to run
     page = host_page(grafana, "purge", CELERY, user=ADA).page
     expect(page.get_by_role("timer")).to_contain_text("0:0")
     expect(page.get_by_text("What you see is too old to be confirmed")).to_be_visible()
@@ -233,7 +233,9 @@ def test_it_can_be_used_with_the_keyboard_alone(
     page.keyboard.press("Space")
     expect(page.get_by_role("status")).to_contain_text("12 messages were removed")
     # The focus goes on to what became of it.
-    assert page.evaluate("document.activeElement.contains(document.querySelector('[role=status]'))")
+    page.wait_for_function(
+        "document.activeElement.contains(document.querySelector('[role=status]'))"
+    )
 
 
 def test_only_the_proxy_is_asked_and_no_cookie_gets_through(
