@@ -116,7 +116,10 @@ class Faults:
         self.pause(seconds / 2)
 
     def _closed_segment(self) -> Path | None:
-        """Return a segment that is not its stream's newest, and of which nothing was acknowledged."""
+        """Return a segment that is not its stream's newest, and of which nothing was delivered.
+
+        What the sink took last is not acknowledged until the shipper has written that down.
+        """
         streams: dict[str, list[Path]] = {}
         for path in sorted(self.pipeline.spool.glob("*.seg")):
             parsed = parse_segment_name(path.name)
@@ -124,9 +127,20 @@ class Faults:
                 streams.setdefault(parsed[0], []).append(path)
         for paths in streams.values():
             for path in paths[:-1]:
-                if not path.with_suffix(".ack").exists():
+                if not path.with_suffix(".ack").exists() and not self._delivered(path):
                     return path
         return None
+
+    def _delivered(self, path: Path) -> bool:
+        """Tell whether the ledger has anything of a segment."""
+        header = read_segment(path).header
+        return bool(
+            self.pipeline.rows(
+                "SELECT FROM celerytrail.spans WHERE stream_id = %s::uuid AND seq >= %s LIMIT 1",
+                header.stream_id,
+                header.first_seq,
+            )
+        )
 
 
 def pool_children(pid: int) -> list[int]:
