@@ -52,7 +52,7 @@ def test_what_a_killed_container_captured_arrives_with_the_next_one(
     sink = next(program for program in pipeline.programs if program.name == "sink")
     with container(pipeline, "first", *commands, environ=environ) as first:
         wait_until(lambda: "ready." in first.log(), "the worker is ready")
-        publish(pipeline, 300, 0.02)
+        publish(pipeline, 300, 0.1)
         wait_until(lambda: len(pipeline.recorded()) > 20, "tasks run")
         wait_until(lambda: len(stored(pipeline)) > 20, "events arrive")
         assert sink.stop() == 0  # what comes from here on waits in the spool

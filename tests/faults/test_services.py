@@ -13,6 +13,7 @@ from tests.acceptance.test_outages import DOUBLES, MISSING
 from tests.faults.captured import captured_in
 from tests.faults.cgroups import ControlGroup, control_group
 from tests.faults.test_container_stop import publish, states, stored
+from tests.processes import kill
 from tests.waiting import wait_until
 
 HEARD = "SELECT * FROM celerytrail_views.heartbeats"
@@ -71,7 +72,7 @@ def test_a_group_that_is_killed_is_drained_by_the_next_shipper(pipeline: Pipelin
     sink = next(program for program in pipeline.programs if program.name == "sink")
     with control_group() as unit:
         pipeline.start_worker(before=unit.enter())
-        publish(pipeline, 300, 0.02)
+        publish(pipeline, 300, 0.1)
         wait_until(lambda: len(stored(pipeline)) > 20, "events arrive")
         assert sink.stop() == 0
         wait_until(lambda: len(pipeline.recorded()) > 80, "the run is in its middle")
@@ -106,8 +107,7 @@ def test_sigterm_to_a_whole_group_breaks_off_tasks_and_loses_nothing_that_was_ca
         worker = pipeline.start_worker(before=workers.enter(), CELERYTRAIL_SHIPPER="off")
         publish(pipeline, 2, 30.0)
         wait_until(lambda: pipeline.value(running) == 2, "both children run a task")
-        for pid in workers.pids():
-            os.kill(pid, signal.SIGTERM)
+        kill(workers.pids(), signal.SIGTERM)
         worker.process.wait(90)
         workers.kill()
         assert stop_as_mixed(shipper, shippers) == 0
