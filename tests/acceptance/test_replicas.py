@@ -19,7 +19,7 @@ from tests.acceptance.pipeline import Pipeline
 from tests.waiting import wait_until
 
 SHOP = {"namespace": "shop", "service": "orders", "environment": "test"}
-LEASE_SECONDS = 1
+LEASE_SECONDS = 3
 BOUNDS = f"\n[limits]\nlease_seconds = {LEASE_SECONDS}\nbroker_seconds = 60\n"
 
 

@@ -72,8 +72,9 @@ deployment = "acme/bank/test"
 MANY = """requests_per_minute_per_actor = 100000
 refusals_per_minute_per_actor = 10000
 unauthenticated_refusals_per_minute = 10000
-broker_seconds = 1
+broker_seconds = 10
 """
+"""Bounds that a machine which does more does not reach."""
 
 
 @dataclass

@@ -48,7 +48,7 @@ def test_a_server_that_is_killed_after_the_publish_learns_the_outcome_when_it_is
         stored.plain(TASK)
         sink.close()
         shop = DeploymentSettings(SHOP, valkey.url, allow_plain=True)
-        with replica(database.dsn("actions"), shop, sweep_seconds=1.0, database_seconds=1.0) as api:
+        with replica(database.dsn("actions"), shop, sweep_seconds=1.0) as api:
             go_on, published = threading.Event(), threading.Event()
             slow_publish(api, go_on, published)
             done: list[Any] = []

@@ -389,7 +389,7 @@ def test_without_a_database_everything_is_refused_and_nothing_is_lost_for_good(
             forwarder.dsn,
             tmp_path / "api",
             served.config(tmp_path / "api", MANY),
-            environ={"CELERYTRAIL_ACTIONS_DATABASE_SECONDS": "1"},
+            environ={"CELERYTRAIL_ACTIONS_DATABASE_SECONDS": "4"},
             arguments=("--wait-for-database",),
         )
         api.start()

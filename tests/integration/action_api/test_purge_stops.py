@@ -137,8 +137,8 @@ def slow_down(taking: Taking, seconds: float) -> None:
 def test_a_slow_broker_gives_fewer_at_once(valkey: EmbeddedValkey) -> None:
     fill(valkey.url, 5)
     connections = Connections(valkey.url, BrokerBounds())
-    with Taking(connections, "orders", 2.0) as taking:
-        slow_down(taking, 0.6)
+    with Taking(connections, "orders", 6.0) as taking:
+        slow_down(taking, 1.8)
         taken = taking.take(5)
         assert 1 <= len(taken) < 5
         taking.remove(taken)
@@ -148,8 +148,8 @@ def test_a_slow_broker_gives_fewer_at_once(valkey: EmbeddedValkey) -> None:
 def test_what_arrives_after_the_deadline_goes_back_too(valkey: EmbeddedValkey) -> None:
     ids = fill(valkey.url, 3)
     connections = Connections(valkey.url, BrokerBounds())
-    with Taking(connections, "orders", 1.0) as taking:
-        slow_down(taking, 1.5)
+    with Taking(connections, "orders", 3.0) as taking:
+        slow_down(taking, 4.0)
         with pytest.raises(BrokerDown):
             taking.take(3)
     for thread in threading.enumerate():

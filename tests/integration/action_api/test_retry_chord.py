@@ -32,7 +32,7 @@ def wait_for_group(acting: Acting, group_id: str, count: int, *states: str) -> l
         ended = [row for row in rows if row["state"] in states]
         return rows if len(ended) >= count else None
 
-    return wait_until(there, f"{count} tasks of group {group_id} are {states}", 90)  # type: ignore[return-value]
+    return wait_until(there, f"{count} tasks of group {group_id} are {states}")  # type: ignore[return-value]
 
 
 def test_a_chord_of_20_with_2_failures_runs_again_as_a_whole(any_celery: Acting) -> None:
@@ -155,7 +155,6 @@ def test_what_follows_a_chord_comes_once(any_celery: Acting) -> None:
         second = wait_until(
             lambda: try_again(api, str(first.outcome.detail["group_id"])),
             "every member has ended",
-            60,
         )
         assert "not sent again" in second.outcome.message
         body = str(second.outcome.detail["body_task_id"])
