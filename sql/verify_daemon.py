@@ -184,7 +184,12 @@ class VerifyDaemon:
                 self._dsn, application_name="celerytrail verify", autocommit=True
             ) as connection:
                 for chain, (n, hash) in heads.items():
-                    bad = [item for item in result.bad if item.chain in (None, chain)]
+                    # What a chain lacks that is gone itself is told with each that is left.
+                    bad = [
+                        item
+                        for item in result.bad
+                        if item.chain in (None, chain) or item.chain not in heads
+                    ]
                     anchored = result.compared and chain not in result.unanchored
                     clean = anchored and result.trouble is None
                     status = Verdict.CLEAN if clean else Verdict.INTERNAL

@@ -295,3 +295,28 @@ def test_a_session_chooses_for_itself_only_and_by_no_setting(migrated: MigratedD
                 other.execute(statement)
     with migrated.connect() as owner:
         assert owner.execute("SELECT celerytrail.chain_of_session(3)").fetchone() == (3,)
+
+
+def test_a_chain_that_is_gone_is_recorded_with_those_that_are_left(
+    four: ChainedLedger, migrated: MigratedDatabase
+):
+    kept = four.verify().heads
+    four.tamper(
+        GONE.format(chain=3, n=0) + ";;DELETE FROM celerytrail.chain_head WHERE chain = 3"
+    )
+    daemon = VerifyDaemon(
+        migrated.dsn("verifier"),
+        Schedule(600, 600),
+        ways=["sql", "outside"],
+        chain=None,
+        jobs=1,
+        kept=kept,
+        head_out=None,
+        say=lambda _: daemon.stop(),
+        complain=pytest.fail,
+    )
+    daemon.loop()
+    recorded = migrated.rows(
+        "SELECT chain, status, first_bad ->> 'chain' FROM celerytrail.verifications ORDER BY 1"
+    )
+    assert recorded == [(chain, "broken", "3") for chain in (0, 1, 2)]
