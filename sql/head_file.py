@@ -63,7 +63,7 @@ def read(path: Path) -> Heads:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CannotVerify(f"cannot read the head file {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CannotVerify(f"{path} is not JSON: name a file written by --head-out") from error
     try:
         heads = Heads(

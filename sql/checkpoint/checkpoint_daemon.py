@@ -22,6 +22,7 @@ from celerytrail.sql.checkpoint.checkpointer import Signed, sign_next
 from celerytrail.sql.checkpoint.delivery import OK, Delivery
 from celerytrail.sql.checkpoint.errors import CheckpointError, NotContinued
 from celerytrail.sql.checkpoint.note_keys import SigningKey
+from celerytrail.sql.checkpoint.statement import Checkpoint
 from celerytrail.sql.connection import connect
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.named_queries import queries
@@ -84,6 +85,7 @@ class CheckpointDaemon:
         self._say = say
         self._complain = complain
         self._progress = progress
+        self._known: Checkpoint | None = None
         self._stopped = threading.Event()
         self._in_round = False
 
@@ -134,11 +136,14 @@ class CheckpointDaemon:
                 self._dsn,
                 self._path,
                 self._key,
-                begin=self._begin,
+                # Once it was there, a file that is gone or older is no first start.
+                begin=self._begin and self._known is None,
+                known=self._known,
                 jobs=self._jobs,
                 progress=self._progress,
             )
             trouble = signed.trouble
+            self._known = signed.statement
         except NotContinued as error:
             trouble, refused = f"REFUSED: {error}", True
         except CheckpointError as error:

@@ -111,12 +111,17 @@ def read_file(path: Path, offset: int = 0) -> Contents:
 def opened(path: Path, *, begin: bool) -> Iterator[CheckpointFile]:
     """Open a checkpoint file for its one writer; others who would write wait a little until it is closed.
 
-    ``begin`` makes a file that is not there. Raises FileUnusable.
+    ``begin`` makes a file that is not there, and takes one that is empty. Raises FileUnusable.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if begin else 0)
     try:
         with os.fdopen(os.open(path, flags, 0o644), "rb+", buffering=0) as file:
             _lock(path, file)
+            if not begin and not os.fstat(file.fileno()).st_size:
+                raise FileUnusable(
+                    f"the checkpoint file {path} is empty: what was signed before is known by it. Put it"
+                    " back, or say --begin where this is the first start"
+                )
             yield CheckpointFile(path, file)
     except FileNotFoundError as error:
         raise FileUnusable(
@@ -212,7 +217,7 @@ def _read(file: IO[bytes], end: int) -> Contents:
             if not isinstance(said, dict) or set(said) != {"note"}:
                 raise NotANote("a line of a checkpoint file is {'note': '...'}")
             found = _entry(str(said["note"]).encode())
-        except (ValueError, NotANote):
+        except (ValueError, NotANote, RecursionError):
             torn += 1
             continue
         entries.append(Entry(found.note, found.statement, end))

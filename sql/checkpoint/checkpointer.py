@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from celerytrail.sql.checkpoint.checkpoint_file import CheckpointFile, Entry, opened
 from celerytrail.sql.checkpoint.errors import FileUnusable, NotContinued
 from celerytrail.sql.checkpoint.note_keys import SigningKey
-from celerytrail.sql.checkpoint.signed_note import SignedNote
+from celerytrail.sql.checkpoint.signed_note import MAX_BYTES, SignedNote
 from celerytrail.sql.checkpoint.statement import Checkpoint, KeyChange, NewEpoch
 from celerytrail.sql.head_file import Heads
 from celerytrail.sql.verification import Progress
@@ -38,16 +39,24 @@ def sign_next(
     key: SigningKey,
     *,
     begin: bool = False,
+    known: Checkpoint | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Signed:
     """Verify the ledger at ``dsn`` since the last note in the file, sign where it stands, and add that.
 
-    ``begin`` makes a file that is not there. Raises NotContinued where the ledger is not what was
+    ``begin`` makes a file that is not there. ``known`` is what the caller saw signed before: a file
+    whose end is older was put in the place of the one that it was. Raises NotContinued where the ledger is not what was
     signed, or is broken since; FileUnusable, KeyUnusable, DatabaseUnreachable, CannotVerify.
     """
     with opened(path, begin=begin) as file:
         last = last_signed(file, key)
+        if known is not None and (last is None or _age(last) < _age(known)):
+            found_time = "no note" if last is None else last.time.isoformat()
+            raise NotContinued(
+                f"{path} went back: {known.time.isoformat()} was signed into it, its newest is"
+                f" {found_time}. Put it back as it was"
+            )
         found = verify_ledger(
             dsn,
             ways=(OUTSIDE,),
@@ -58,6 +67,11 @@ def sign_next(
         epoch = last.epoch if last is not None else FIRST_EPOCH
         statement = continued(last, found, epoch)
         note = key.sign(str(statement))
+        if len(str(note).encode()) > MAX_BYTES:
+            raise NotContinued(
+                f"{len(statement.chains):,} chains do not fit into a note: nobody could read it. The"
+                " sink makes 64 at most, so look at who made the others"
+            )
         file.append(note)
     return Signed(note, statement, found.readings[-1].blocks, _trouble(found))
 
@@ -115,6 +129,10 @@ def not_after(last: Heads, now: Heads) -> list[str]:
         elif found.n == head.n and found.hash != head.hash:
             wrong.append(f"chain {head.chain} has another hash at n {head.n} than was signed")
     return wrong
+
+
+def _age(said: Checkpoint | NewEpoch) -> tuple[int, datetime]:
+    return said.epoch, said.time
 
 
 def _check_key(file: CheckpointFile, entry: Entry, key: SigningKey) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.sink.ledger import Ledger
+from celerytrail.sql.checkpoint.checkpoint_file import opened
 from celerytrail.sql.checkpoint.statement import Checkpoint
 from celerytrail.sql.migrate import migrate
 from tests.chain.chained_ledger import ChainedLedger, write_batch
@@ -79,6 +81,28 @@ def test_it_goes_on_refusing_until_a_person_begins_an_epoch(keeper: Keeper):
     trouble = [one["trouble"] for one in keeper.records() if one["note"] is None]
     assert len(trouble) >= 3
     assert keeper.verify(keeper.file, keeper.copy).exit_code == 0
+
+
+@pytest.mark.parametrize("attack", ["older", "empty", "gone"])
+def test_a_running_one_refuses_a_file_that_went_back_with_the_database(
+    keeper: Keeper, ledger: Ledger, attack: str
+):
+    early = keeper.directory / "early"
+    with keeper.daemon("--begin", "--every", "0.1") as running:
+        running.until_signed(6, keeper.copy)
+        shutil.copy(keeper.file, early)
+        write_batch(ledger, keeper.chained.database, 21)
+        running.until_signed(7, keeper.copy)
+        with opened(keeper.file, begin=False):
+            keeper.chained.tamper(CUT.replace("> 4", "> 6").replace("= 4", "= 6"))
+            if attack == "gone":
+                keeper.file.unlink()
+            else:
+                keeper.file.write_bytes(early.read_bytes() if attack == "older" else b"")
+        said = {"older": "went back", "empty": "is empty", "gone": "there is no checkpoint file"}
+        running.until_said(said[attack])
+    assert keeper.n(keeper.copy) == 7
+    assert keeper.verify(keeper.copy).exit_code == 1
 
 
 def test_a_process_killed_between_two_places_leaves_none_out(

@@ -183,6 +183,47 @@ def test_a_file_that_is_gone_is_an_error_unless_it_is_the_first_start(keeper: Ke
     assert not keeper.file.exists()
 
 
+def test_a_file_that_was_emptied_is_an_error_unless_it_is_the_first_start(keeper: Keeper):
+    keeper.sign()
+    keeper.file.write_bytes(b"")
+    keeper.chained.tamper(CUT)
+    arguments = ["--dsn", keeper.dsn(), "--once", *keeper.arguments()]
+    emptied = CliRunner().invoke(checkpoint, arguments)
+    assert (emptied.exit_code, "is empty: what was signed" in emptied.stderr) == (4, True)
+    assert keeper.file.read_bytes() == b""
+
+
+def test_a_memory_of_the_witness_that_was_emptied_is_an_error(keeper: Keeper):
+    key, own = keeper.new_key("witness"), keeper.directory / "cosigned.jsonl"
+    keeper.sign()
+    keeper.cosign(key, own, "--begin")
+    own.write_bytes(b"")
+    assert "is empty: what was signed" in keeper.cosign(key, own, code=4).output
+
+
+@pytest.mark.parametrize("line", ["[" * 200_000, '{"note": ' * 100_000, '{"note": "\\ud800"}'])
+def test_a_line_that_is_no_json_is_skipped_whatever_it_is(keeper: Keeper, line: str):
+    keeper.sign()
+    with keeper.file.open("a") as file:
+        file.write(f"{line}\n")
+    found = keeper.verify()
+    assert (found.exit_code, "1 torn lines" in found.stdout) == (0, True), found.output
+    keeper.sign()
+    assert len(keeper.notes()) == 2
+
+
+def test_more_chains_than_a_note_has_room_for_are_refused(keeper: Keeper):
+    keeper.sign()
+    keeper.chained.tamper(
+        "INSERT INTO celerytrail.chain_head (chain, n, hash, linked_at)"
+        " SELECT c, 0, sha256('celerytrail/genesis/v1'::bytea || '\\x00'::bytea"
+        " || uuid_send(l.ledger_id) || int4send(c)), now()"
+        " FROM celerytrail.ledger l, generate_series(100, 6000) AS c"
+    )
+    assert "5,902 chains do not fit into a note" in keeper.sign(code=1).stderr
+    assert len(keeper.notes()) == 1
+
+
 @pytest.mark.parametrize("size", [1, 40, 200])
 def test_a_torn_tail_is_skipped_and_signing_goes_on(keeper: Keeper, ledger: Ledger, size: int):
     keeper.sign()

@@ -301,9 +301,7 @@ def test_a_chain_that_is_gone_is_recorded_with_those_that_are_left(
     four: ChainedLedger, migrated: MigratedDatabase
 ):
     kept = four.verify().heads
-    four.tamper(
-        GONE.format(chain=3, n=0) + ";;DELETE FROM celerytrail.chain_head WHERE chain = 3"
-    )
+    four.tamper(GONE.format(chain=3, n=0) + ";;DELETE FROM celerytrail.chain_head WHERE chain = 3")
     daemon = VerifyDaemon(
         migrated.dsn("verifier"),
         Schedule(600, 600),
