@@ -10,6 +10,7 @@ import time
 
 import psycopg
 
+from celerytrail.sql.counts import miscounted, settle_counting
 from celerytrail.sql.database_range import KEEP_BAD, Range, cut, read_ranges
 from celerytrail.sql.head_file import Heads
 from celerytrail.sql.kept_heads import off_chain
@@ -98,7 +99,11 @@ def _verify(
         if progress is not None:
             progress(rows, total)
     first_batch = min((one.first_batch for one in ranges), default=None)
+    if since is None:
+        settle_counting(connection)
     bad += orphans(connection, whole=since is None, first_batch=first_batch)
+    if since is None:
+        bad += miscounted(connection, heads, only, bad)
     return Reading(
         "sql",
         from_n,

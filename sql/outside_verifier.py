@@ -17,6 +17,7 @@ from multiprocessing import get_context
 import psycopg
 
 from celerytrail.sql import chain_hash
+from celerytrail.sql.counts import miscounted, settle_counting
 from celerytrail.sql.head_file import Heads
 from celerytrail.sql.kept_heads import off_chain
 from celerytrail.sql.orphans import orphans
@@ -129,7 +130,11 @@ def _verify(
             dropped[day] = before[0] + groups, before[1] + count
         if progress is not None:
             progress(rows, expected_rows)
+    if since is None:
+        settle_counting(connection)
     bad += orphans(connection, whole=since is None, first_batch=first_batch)
+    if since is None:
+        bad += miscounted(connection, heads, only, bad)
     return Reading(
         "outside",
         from_n,

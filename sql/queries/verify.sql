@@ -208,6 +208,56 @@ COPY (
     ) blocks
 ) TO STDOUT (FORMAT BINARY);
 
+-- name: settle_counting
+-- What an index does not lead to is found by reading the tables themselves.
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_indexscan = off;
+SET LOCAL enable_indexonlyscan = off;
+SET LOCAL enable_bitmapscan = off;
+
+-- name: outside_counted
+-- Rows of a day of a batch that are not as many as its block says, or not in the partition of that day. A batch is
+-- compared without IS NULL, which is left out where the catalog says that there is no NULL.
+COPY (
+    WITH claimed AS (
+        SELECT b.kind::int4 AS kind, b.batch_id, g.day, sum(g.cnt)::int8 AS cnt
+        FROM celerytrail.blocks b
+        CROSS JOIN LATERAL unnest(b.days, b.cnts) AS g (day, cnt)
+        GROUP BY b.kind, b.batch_id, g.day
+    ), counted AS (
+        SELECT 1 AS kind, s.batch_id, s.day, s.tableoid AS place, count(*) AS cnt
+        FROM celerytrail.spans s
+        GROUP BY s.batch_id, s.day, s.tableoid
+        UNION ALL
+        SELECT 2, a.batch_id, (a.action_time AT TIME ZONE 'UTC')::date, NULL, count(*)
+        FROM celerytrail.actions a
+        GROUP BY a.batch_id, (a.action_time AT TIME ZONE 'UTC')::date
+    ), compared AS (
+        SELECT
+            k.batch_id, k.day, k.cnt, b.cnt AS claimed,
+            k.place IS NOT NULL AND p.relname::text IS DISTINCT FROM 'spans_' || CASE k.day
+                WHEN 'infinity' THEN 'after_all'
+                WHEN '-infinity' THEN 'before_all'
+                ELSE to_char(k.day, 'YYYYMMDD')
+            END AS is_misplaced
+        FROM counted k
+        LEFT JOIN claimed b ON b.kind = k.kind AND b.batch_id = k.batch_id AND b.day = k.day
+        LEFT JOIN pg_class p ON p.oid = k.place
+    )
+    SELECT c.chain, c.n, k.batch_id, k.day, k.cnt, k.claimed, k.is_misplaced
+    FROM compared k
+    LEFT JOIN celerytrail.chain c ON c.batch_id = k.batch_id AND c.n >= 1
+    WHERE (k.cnt IS DISTINCT FROM k.claimed OR k.is_misplaced)
+      AND (%(chain)s::int4 IS NULL OR c.chain IS NULL OR c.chain = %(chain)s::int4)
+    ORDER BY c.chain, c.n, k.batch_id, k.day
+    LIMIT 100
+) TO STDOUT (FORMAT BINARY);
+
+-- name: outside_counted_links
+COPY (
+    SELECT chain, count(*) FROM celerytrail.chain WHERE n >= 1 GROUP BY chain ORDER BY chain
+) TO STDOUT (FORMAT BINARY);
+
 -- name: sql_range
 -- The verifier inside the database, on one range of a chain.
 SELECT n, batch_id, fault, day::text, row_id::text, row_position, detail
