@@ -2,7 +2,7 @@
 -- partition it belongs to, name without that day, definition without that day).
 -- Run with search_path = pg_catalog, TimeZone = UTC, DateStyle = ISO, so that the texts are the same everywhere.
 -- Days in the names and bounds of partitions are written <day> and <next>; an owner that is who migrated, <migrator>.
-WITH
+WITH RECURSIVE
 who AS (
     SELECT coalesce(
         (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'celerytrail_admin'), 0
@@ -21,18 +21,29 @@ schemas AS (
     FROM pg_namespace n
     WHERE n.nspname ~ '^celerytrail(_|$)'
 ),
+-- A partition may lie in any schema: its rows are read and written by the name of its parent all the same.
+kin AS (
+    SELECT c.oid
+    FROM pg_class c
+    JOIN schemas s ON s.oid = c.relnamespace
+    UNION
+    SELECT i.inhrelid
+    FROM pg_inherits i
+    JOIN kin k ON k.oid = i.inhparent
+),
 relations AS (
     SELECT
         c.oid,
         c.relowner,
-        s.name || '.' || c.relname AS name,
+        n.nspname || '.' || c.relname AS name,
         -- Which day a partition says it is of; NULL for every other relation.
         CASE WHEN c.relname ~ '^(spans|leaf_groups|payloads)_[0-9]{8}$'
             THEN to_date(right(c.relname, 8), 'YYYYMMDD') END AS day,
         c.relispartition AS is_partition,
         c.relkind
     FROM pg_class c
-    JOIN schemas s ON s.oid = c.relnamespace
+    JOIN kin k ON k.oid = c.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind NOT IN ('i', 'I', 't')
 ),
 -- A right is written grantee:PRIVILEGE, with * where it may be passed on. What an owner has of its own is not listed.
@@ -88,6 +99,8 @@ columns AS (
             'IDENTITY ' || nullif(a.attidentity::text, ''),
             'GENERATED ' || nullif(a.attgenerated::text, ''),
             'STORAGE ' || a.attstorage::text,
+            -- NULL says from 17 on what -1 said before: the server's own choice.
+            'STATISTICS ' || nullif(a.attstattarget::int4, -1)::text,
             'COLLATE ' || nullif(a.attcollation::regcollation::text, '-'),
             '[' || g.rights || ']'
         ) AS definition
@@ -183,6 +196,13 @@ objects AS (
     JOIN relations r ON r.oid = x.indrelid
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_namespace n ON n.oid = i.relnamespace
+
+    UNION ALL
+    -- Values of several columns, kept beside the rows.
+    SELECT 'statistics ' || n.nspname || '.' || x.stxname, r.day, pg_get_statisticsobjdef(x.oid)
+    FROM pg_statistic_ext x
+    JOIN relations r ON r.oid = x.stxrelid
+    JOIN pg_namespace n ON n.oid = x.stxnamespace
 
     UNION ALL
     SELECT

@@ -99,13 +99,17 @@ def kinds_of(database: MigratedDatabase, task_id: str) -> set[str]:
 
 
 def found_anywhere(database: MigratedDatabase, needle: str | bytes) -> set[str]:
-    """The tables that hold these bytes: every row of every table, as text and as hex."""
+    """The tables that hold these bytes: every row of every table, as text and as hex.
+
+    Among them what ANALYZE keeps, which are values of rows.
+    """
     text = needle if isinstance(needle, str) else needle.hex()
     hexed = (needle.encode() if isinstance(needle, str) else needle).hex()
     tables = database.rows(
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
         " AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'"
+        " UNION ALL VALUES ('pg_statistic'), ('pg_statistic_ext_data')"
     )
     assert len(tables) > 20
     with database.connect() as connection:
