@@ -25,6 +25,26 @@ NEWEST = (
     " FROM celerytrail_views.read_model_checks ORDER BY checked_at DESC LIMIT 1"
 )
 EVERY_TIME = Bounds(check_seconds=0, check_sample=400)
+INVENTED_RUN = (
+    "CREATE TEMP TABLE invented AS SELECT * FROM celerytrail.runs WHERE task_id = 't0';"
+    "UPDATE invented SET run_id = 'invented';"
+    "INSERT INTO celerytrail.runs SELECT * FROM invented"
+)
+COLUMNS = (
+    "SELECT a.attname::text, a.atttypid::regtype::text FROM pg_attribute a"
+    " JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary"
+    " WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+    " AND NOT a.attnum = ANY (i.indkey::int2[]) ORDER BY a.attnum"
+)
+LIES = {
+    "text": "'a lie'",
+    "bytea": r"'\x11e5'::bytea",
+    "integer": "117",
+    "bigint": "117",
+    "boolean": "NOT {column}",
+    "timestamp with time zone": "coalesce({column}, now()) + interval '1 microsecond'",
+    "date": "coalesce({column}, current_date) + 1",
+}
 
 
 def look(database: MigratedDatabase) -> tuple[Any, ...]:
@@ -57,8 +77,10 @@ def test_the_sinks_role_is_seen_to_lie(migrated: MigratedDatabase, ledger: Ledge
         ("UPDATE celerytrail.runs SET state = 'failed' WHERE task_id = 't0'", ("t0", "runs.state", "failed", "succeeded")),
         ("DELETE FROM celerytrail.tasks WHERE task_id = 't0'", ("t0", None, "no row", "a row")),
         ("UPDATE celerytrail.tasks SET task_id = 'none' WHERE task_id = 't0'", ("none", None, "a row", "no row")),
+        ("DELETE FROM celerytrail.runs WHERE task_id = 't0'", ("t0", "runs", "no row", "a row")),
+        (INVENTED_RUN, ("t0", "runs", "a row", "no row")),
     ],
-    ids=["worker", "run", "deleted", "renamed"],
+    ids=["worker", "run", "deleted", "renamed", "run deleted", "run invented"],
 )  # fmt: skip
 def test_what_differs_is_named(
     migrated: MigratedDatabase, ledger: Ledger, lie: str, expected: tuple[str, ...]
@@ -69,6 +91,47 @@ def test_what_differs_is_named(
     found = look(migrated)
     assert found[1] >= 1
     assert found[3:] == expected
+
+
+@pytest.mark.parametrize("table", ["tasks", "runs"])
+def test_a_lie_in_any_column_is_seen(
+    migrated: MigratedDatabase, ledger: Ledger, table: str
+) -> None:
+    rows = task_rows(task_id="t", end="failed", group_id="g", chord_body_id="body")
+    first = with_columns(rows[0], attributes='{"celery.chain.length": 3, "celery.chain.left": 2}')
+    ledger.write_spans(migrated.token, [first, *rows[1:]])
+    assert look(migrated)[:2] == (1, 0)
+    unseen = []
+    for column, kind in migrated.rows(COLUMNS, f"celerytrail.{table}"):
+        migrated.run(
+            "DROP TABLE IF EXISTS public.true_rows;"
+            f"CREATE TABLE public.true_rows AS SELECT * FROM celerytrail.{table};"
+            f"UPDATE celerytrail.{table} SET {column} = {LIES[kind].format(column=column)}"
+        )
+        if look(migrated)[1] == 0:
+            unseen.append(column)
+        migrated.run(
+            f"DELETE FROM celerytrail.{table};"
+            f"INSERT INTO celerytrail.{table} SELECT * FROM public.true_rows"
+        )
+    assert unseen == []
+
+
+def test_a_run_from_before_what_was_dropped_is_no_lie(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    """Of the task nothing else tells that it reaches back: its publisher has no agent."""
+    day = NOON - timedelta(days=5)
+    before = task_rows(1, task_id="t", at=day, sent_unix_nano=None, send_id=None)[2:3]
+    after = task_rows(5, task_id="t", attempt=1, sent_unix_nano=1, send_id=None)[2:]
+    ledger.write_spans(migrated.token, [*before, *after])
+    assert look(migrated)[:2] == (1, 0)
+    migrated.run(
+        f"DROP TABLE celerytrail.spans_{day:%Y%m%d};"
+        "UPDATE celerytrail.horizon SET retained_from = current_date - 3"
+    )
+    assert migrated.value("SELECT count(*) FROM celerytrail.runs") == 2
+    assert look(migrated)[:3] == (1, 0, 0)
 
 
 def test_tasks_that_reach_back_before_what_was_dropped_are_not_compared(
