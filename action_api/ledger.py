@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from celerytrail.action_api.action import ActionRequest, Outcome, Plan
 from celerytrail.action_api.actor import Actor
 from celerytrail.action_api.json_text import json_text
-from celerytrail.action_api.ledger_pool import Connection, LedgerPool, LedgerRefused, Row
+from celerytrail.action_api.ledger_pool import LedgerPool, LedgerRefused, Row
 from celerytrail.action_api.rows import (
     ApiToken,
     Begun,
@@ -22,6 +22,7 @@ from celerytrail.exporter.deployment import Deployment
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.migrate import require_schema
 from celerytrail.sql.named_queries import queries
+from celerytrail.sql.server_pool import Connection
 
 
 class Ledger(LedgerPool):

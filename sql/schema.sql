@@ -878,12 +878,30 @@ BEGIN
                 CASE WHEN l.task_id IS NULL THEN 'no row' ELSE 'a row' END
             WHERE (t.task_id IS NULL) <> (l.task_id IS NULL)
             UNION ALL
-            SELECT 'runs.' || j.key, to_jsonb(r) ->> j.key, j.value #>> '{}'
+            SELECT
+                'runs' || coalesce('.' || j.key, ''),
+                CASE WHEN r.run_id IS NULL THEN 'no row' ELSE to_jsonb(r) ->> j.key END,
+                CASE WHEN r.run_id IS NULL THEN 'a row' ELSE j.value #>> '{}' END
             FROM celerytrail.runs_by_ledger(ARRAY[c.task_id]) AS u
             LEFT JOIN celerytrail.runs r USING (run_id, namespace, service, environment)
-            CROSS JOIN LATERAL jsonb_each(to_jsonb(u)) AS j
+            LEFT JOIN LATERAL jsonb_each(to_jsonb(u)) AS j ON r.run_id IS NOT NULL
             WHERE (u.namespace, u.service, u.environment) = (c.namespace, c.service, c.environment)
-              AND j.value IS DISTINCT FROM to_jsonb(r) -> j.key
+              AND (r.run_id IS NULL OR j.value IS DISTINCT FROM to_jsonb(r) -> j.key)
+            UNION ALL
+            SELECT 'runs', 'a row', 'no row'
+            FROM (
+                SELECT array_agg(u.run_id) AS run_ids
+                FROM celerytrail.runs_by_ledger(ARRAY[c.task_id]) AS u
+                WHERE (u.namespace, u.service, u.environment) = (c.namespace, c.service, c.environment)
+            ) AS k
+            JOIN celerytrail.runs r
+                ON r.task_id = c.task_id
+               AND (r.namespace, r.service, r.environment) = (c.namespace, c.service, c.environment)
+            WHERE NOT coalesce(r.run_id = ANY (k.run_ids), false)
+              -- Of an earlier run retention may have dropped all that there was, however the task looks now.
+              AND coalesce(
+                  least(r.started_at, r.finished_at, r.updated_at) >= (h.retained_from::timestamp AT TIME ZONE 'UTC'), true
+              )
         ) AS d ON true
     ), by_task AS (
         SELECT DISTINCT ON (c.task_id, c.namespace, c.service, c.environment)
@@ -1289,12 +1307,22 @@ CREATE FUNCTION celerytrail.create_partition(parent text, suffix text, partition
     AS $$
 DECLARE
     child text := parent || '_' || suffix;
+    without_statistics text;
 BEGIN
     -- CREATE TABLE .. PARTITION OF would wait for every open transaction that has read the parent.
     EXECUTE format(
         'CREATE TABLE celerytrail.%I (LIKE celerytrail.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)',
         child, parent
     );
+    -- LIKE does not copy that. An erased word would outlive its row in what ANALYZE keeps.
+    FOR without_statistics IN
+        SELECT a.attname
+        FROM pg_attribute a
+        WHERE a.attrelid = format('celerytrail.%I', parent)::regclass AND a.attnum > 0
+          AND NOT a.attisdropped AND a.attstattarget = 0
+    LOOP
+        EXECUTE format('ALTER TABLE celerytrail.%I ALTER COLUMN %I SET STATISTICS 0', child, without_statistics);
+    END LOOP;
     IF parent <> 'leaf_groups' AND isfinite(partition_day) THEN
         -- Lets a condition on event_time alone leave out the other days.
         EXECUTE format(
@@ -3450,15 +3478,16 @@ COMMENT ON FUNCTION celerytrail.retained_from() IS 'The first day whose events a
 
 -- Name: runs_by_ledger(text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.runs_by_ledger(task_ids text[]) RETURNS TABLE(namespace text, service text, environment text, run_id bytea, task_id text, send_id bytea, worker text, host text, pid integer, state text, inferred boolean, finished_at timestamp with time zone, runtime_us bigint, exception_class text, state_key bytea, started_at timestamp with time zone, updated_at timestamp with time zone)
+CREATE FUNCTION celerytrail.runs_by_ledger(task_ids text[]) RETURNS TABLE(namespace text, service text, environment text, run_id bytea, task_id text, task_name text, send_id bytea, trace_id bytea, retries integer, queue text, worker text, host text, pid integer, state text, inferred boolean, finished_at timestamp with time zone, runtime_us bigint, exception_class text, state_day date, exception_commitment bytea, traceback_commitment bytea, result_commitment bytea, state_key bytea, started_at timestamp with time zone, queue_wait_us bigint, updated_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT DISTINCT ON (e.run_id, e.namespace, e.service, e.environment)
-        e.namespace, e.service, e.environment, e.run_id, e.task_id, e.send_id, e.worker, e.host, e.pid,
-        e.state, e.inferred, CASE WHEN e.ends THEN e.event_time END, e.runtime_us, e.exception_class,
-        e.state_key,
-        min(e.event_time) FILTER (WHERE e.step = 'started') OVER one_run,
+        e.namespace, e.service, e.environment, e.run_id, e.task_id, e.task_name, e.send_id, e.trace_id,
+        e.retries, e.queue, e.worker, e.host, e.pid, e.state, e.inferred, CASE WHEN e.ends THEN e.event_time END,
+        e.runtime_us, e.exception_class, e.day, decode(e.commitments ->> 'exception', 'hex'),
+        decode(e.commitments ->> 'traceback', 'hex'), decode(e.commitments ->> 'result', 'hex'), e.state_key,
+        min(e.event_time) FILTER (WHERE e.step = 'started') OVER one_run, max(e.queue_wait_us) OVER one_run,
         max(e.event_time) FILTER (WHERE coalesce(e.marks, '') !~ '\mclock\M') OVER one_run
     FROM (
         SELECT
@@ -3476,7 +3505,7 @@ ALTER FUNCTION celerytrail.runs_by_ledger(task_ids text[]) OWNER TO celerytrail_
 
 -- Name: FUNCTION runs_by_ledger(task_ids text[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.runs_by_ledger(task_ids text[]) IS 'What the ledger says of the runs of these tasks.';
+COMMENT ON FUNCTION celerytrail.runs_by_ledger(task_ids text[]) IS 'The rows of runs for these tasks as the ledger has them.';
 
 -- Name: runs_without_process(timestamp with time zone, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -4108,16 +4137,17 @@ COMMENT ON FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of
 
 -- Name: tasks_by_ledger(text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(namespace text, service text, environment text, task_id text, task_name text, queue text, eta timestamp with time zone, priority integer, retries integer, send_id bytea, trace_id bytea, message_day date, args_commitment bytea, kwargs_commitment bytea, stamps_commitment bytea, body_commitment bytea, message_key bytea, state text, inferred boolean, worker text, finished_at timestamp with time zone, runtime_us bigint, exception_class text, state_day date, exception_commitment bytea, traceback_commitment bytea, result_commitment bytea, state_key bytea, started_at timestamp with time zone, queue_wait_us bigint, start_key bytea, root_id text, parent_id text, group_id text, root_group_id text, chord_body_id text, attempts integer, first_sent_at timestamp with time zone, sent_at timestamp with time zone, received_at timestamp with time zone, updated_at timestamp with time zone)
+CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(namespace text, service text, environment text, task_id text, task_name text, queue text, eta timestamp with time zone, priority integer, retries integer, send_id bytea, trace_id bytea, message_day date, args_commitment bytea, kwargs_commitment bytea, stamps_commitment bytea, body_commitment bytea, message_key bytea, state text, inferred boolean, worker text, finished_at timestamp with time zone, runtime_us bigint, exception_class text, state_day date, exception_commitment bytea, traceback_commitment bytea, result_commitment bytea, state_key bytea, started_at timestamp with time zone, queue_wait_us bigint, start_key bytea, root_id text, parent_id text, group_id text, root_group_id text, chord_body_id text, attempts integer, first_sent_at timestamp with time zone, sent_at timestamp with time zone, received_at timestamp with time zone, updated_at timestamp with time zone, chain_length integer, chain_left integer)
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
     WITH events AS MATERIALIZED (
         SELECT
             s.namespace, s.service, s.environment, s.task_id, s.step, p.state, p.rank, p.ends, s.event_time,
             s.day, s.inferred, s.trace_id, s.worker, s.task_name, s.queue, s.eta, s.priority, s.retries,
             s.send_id, s.root_id, s.parent_id, s.group_id, s.root_group_id, s.chord_body_id,
             s.queue_wait_us, s.runtime_us, s.exception_class, s.commitments,
+            CASE WHEN s.step IN ('sent', 'send_failed') THEN s.attributes END AS of_send,
             coalesce(s.marks, '') ~ '\mclock\M' AS is_clock_wrong,
             celerytrail.event_key(
                 coalesce(s.sent_unix_nano, 0), p.rank,
@@ -4136,7 +4166,7 @@ CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(names
         SELECT
             coalesce(a.namespace, ''), a.service, coalesce(a.environment, ''), g.task_id, p.step, p.state,
             p.rank, p.ends, a.action_time, (a.action_time AT TIME ZONE 'UTC')::date, false, NULL, NULL,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false,
             celerytrail.event_key(
                 g.sent_unix_nano, p.rank, (extract(epoch FROM a.action_time) * 1000000)::int8 * 1000,
                 a.action_id
@@ -4158,7 +4188,7 @@ CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(names
         decode(l.commitments ->> 'exception', 'hex'), decode(l.commitments ->> 'traceback', 'hex'),
         decode(l.commitments ->> 'result', 'hex'), l.state_key, b.event_time, b.queue_wait_us, b.state_key,
         k.root_id, k.parent_id, k.group_id, k.root_group_id, k.chord_body_id, k.attempts, k.first_sent_at,
-        k.sent_at, k.received_at, k.updated_at
+        k.sent_at, k.received_at, k.updated_at, k.chain_length, k.chain_left
     FROM (
         SELECT
             e.namespace, e.service, e.environment, e.task_id,
@@ -4168,8 +4198,14 @@ CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(names
             min(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS first_sent_at,
             max(e.event_time) FILTER (WHERE e.step IN ('sent', 'send_failed')) AS sent_at,
             max(e.event_time) FILTER (WHERE e.step = 'received') AS received_at,
-            max(e.event_time) FILTER (WHERE NOT e.is_clock_wrong) AS updated_at
+            max(e.event_time) FILTER (WHERE NOT e.is_clock_wrong) AS updated_at,
+            max(n.length) AS chain_length, max(n.links_left) AS chain_left
         FROM events e
+        CROSS JOIN LATERAL (
+            SELECT
+                substring(e.of_send ->> 'celery.chain.length' FROM '^[0-9]{1,9}$')::int4,
+                substring(e.of_send ->> 'celery.chain.left' FROM '^[0-9]{1,9}$')::int4
+        ) AS n (length, links_left)
         GROUP BY e.namespace, e.service, e.environment, e.task_id
     ) AS k
     CROSS JOIN LATERAL (
@@ -4189,7 +4225,7 @@ CREATE FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) RETURNS TABLE(names
           AND e.step = 'started'
         ORDER BY e.state_key DESC LIMIT 1
     ) AS b ON true
-$$;
+$_$;
 
 ALTER FUNCTION celerytrail.tasks_by_ledger(task_ids text[]) OWNER TO celerytrail_owner;
 
@@ -5554,6 +5590,8 @@ CREATE TABLE celerytrail.action_reasons (
     CONSTRAINT action_reasons_commitment_check CHECK ((octet_length(commitment) = 32)),
     CONSTRAINT action_reasons_salt_check CHECK ((octet_length(salt) = 32))
 );
+ALTER TABLE ONLY celerytrail.action_reasons ALTER COLUMN salt SET STATISTICS 0;
+ALTER TABLE ONLY celerytrail.action_reasons ALTER COLUMN body SET STATISTICS 0;
 
 ALTER TABLE celerytrail.action_reasons OWNER TO celerytrail_owner;
 
@@ -5961,6 +5999,7 @@ CREATE TABLE celerytrail.intents (
     CONSTRAINT intents_released CHECK (((NOT released) OR (state <> 'open'::text))),
     CONSTRAINT intents_state_check CHECK ((state = ANY (ARRAY['open'::text, 'succeeded'::text, 'failed'::text, 'partial'::text, 'unknown'::text])))
 );
+ALTER TABLE ONLY celerytrail.intents ALTER COLUMN request_hash SET STATISTICS 0;
 
 ALTER TABLE celerytrail.intents OWNER TO celerytrail_owner;
 
@@ -6316,6 +6355,8 @@ CREATE TABLE celerytrail.payloads (
     CONSTRAINT payloads_text CHECK (((kind = 'body'::text) OR (convert_from(body, 'UTF8'::name) IS NOT NULL)))
 )
 PARTITION BY LIST (day);
+ALTER TABLE ONLY celerytrail.payloads ALTER COLUMN salt SET STATISTICS 0;
+ALTER TABLE ONLY celerytrail.payloads ALTER COLUMN body SET STATISTICS 0;
 
 ALTER TABLE celerytrail.payloads OWNER TO celerytrail_owner;
 
@@ -6345,6 +6386,8 @@ CREATE TABLE celerytrail.payloads_after_all (
     CONSTRAINT payloads_day CHECK (((day = ANY (ARRAY['-infinity'::date, 'infinity'::date])) OR (day = ((event_time AT TIME ZONE 'UTC'::text))::date))),
     CONSTRAINT payloads_text CHECK (((kind = 'body'::text) OR (convert_from(body, 'UTF8'::name) IS NOT NULL)))
 );
+ALTER TABLE ONLY celerytrail.payloads_after_all ALTER COLUMN salt SET STATISTICS 0;
+ALTER TABLE ONLY celerytrail.payloads_after_all ALTER COLUMN body SET STATISTICS 0;
 
 ALTER TABLE celerytrail.payloads_after_all OWNER TO celerytrail_owner;
 
@@ -6370,6 +6413,8 @@ CREATE TABLE celerytrail.payloads_before_all (
     CONSTRAINT payloads_day CHECK (((day = ANY (ARRAY['-infinity'::date, 'infinity'::date])) OR (day = ((event_time AT TIME ZONE 'UTC'::text))::date))),
     CONSTRAINT payloads_text CHECK (((kind = 'body'::text) OR (convert_from(body, 'UTF8'::name) IS NOT NULL)))
 );
+ALTER TABLE ONLY celerytrail.payloads_before_all ALTER COLUMN salt SET STATISTICS 0;
+ALTER TABLE ONLY celerytrail.payloads_before_all ALTER COLUMN body SET STATISTICS 0;
 
 ALTER TABLE celerytrail.payloads_before_all OWNER TO celerytrail_owner;
 
@@ -6415,6 +6460,8 @@ CREATE TABLE celerytrail.quarantine (
     size integer NOT NULL,
     item bytea NOT NULL
 );
+ALTER TABLE ONLY celerytrail.quarantine ALTER COLUMN reason SET STATISTICS 0;
+ALTER TABLE ONLY celerytrail.quarantine ALTER COLUMN item SET STATISTICS 0;
 
 ALTER TABLE celerytrail.quarantine OWNER TO celerytrail_owner;
 
@@ -6577,6 +6624,7 @@ CREATE TABLE celerytrail.searchable (
     excerpt text NOT NULL,
     CONSTRAINT searchable_kind_check CHECK ((kind = ANY (ARRAY['args'::text, 'kwargs'::text, 'exception'::text])))
 );
+ALTER TABLE ONLY celerytrail.searchable ALTER COLUMN excerpt SET STATISTICS 0;
 
 ALTER TABLE celerytrail.searchable OWNER TO celerytrail_owner;
 
