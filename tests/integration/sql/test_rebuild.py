@@ -147,7 +147,8 @@ def test_a_check_changes_nothing_and_names_what_differs(
 
 
 def test_one_that_was_killed_is_gone_on_with(migrated: MigratedDatabase, ledger: Ledger) -> None:
-    rows = a_day(100)
+    many = 300  # so many that one at a time takes longer than to look whether it has begun
+    rows = a_day(many)
     for start in range(0, len(rows), 4):
         ledger.write_spans(migrated.token, rows[start : start + 4])
     before = migrated.read_model()
@@ -164,14 +165,14 @@ def test_one_that_was_killed_is_gone_on_with(migrated: MigratedDatabase, ledger:
         process.send_signal(signal.SIGKILL)
         process.wait()
     read = rows_read(migrated)
-    assert 10 <= read < 100, "it was killed neither before it began nor after its end"
+    assert 10 <= read < many, "it was killed neither before it began nor after its end"
     assert migrated.value("SELECT count(*) FROM celerytrail.tasks") == lied
 
     with migrated.connect() as connection:
         # The server may not have noticed yet that its client is gone.
         done = wait_until(lambda: unless_another_runs(connection), "the lock of the killed one")
     assert done.resumed
-    assert 0 < done.spans <= 4 * (100 - read)
+    assert 0 < done.spans <= 4 * (many - read)
     assert migrated.read_model() == before
 
 
