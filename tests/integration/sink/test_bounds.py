@@ -203,7 +203,7 @@ def test_requests_in_flight_are_bounded_and_health_answers(
     sink_database: SinkDatabase, make_sink: Callable[..., SinkProcess]
 ) -> None:
     sink = make_sink(
-        sink_database, CELERYTRAIL_SINK_MAX_REQUESTS="2", CELERYTRAIL_SINK_BODY_SECONDS="5"
+        sink_database, CELERYTRAIL_SINK_MAX_REQUESTS="2", CELERYTRAIL_SINK_BODY_SECONDS="15"
     )
     sink.start()
     stalled = [open_request(sink, b"Content-Length: 1000\r\n") for _ in range(2)]

@@ -179,7 +179,7 @@ def test_the_database_goes_away_and_comes_back(
     with own_postgres as server:
         server.create_database("trail")
         database = prepared(server, "trail")
-        sink = make_sink(database, CELERYTRAIL_SINK_DATABASE_SECONDS="2")
+        sink = make_sink(database, CELERYTRAIL_SINK_DATABASE_SECONDS="5")
         sink.start()
         request = traces([span(1)], stream)
         assert sink.post(request).status == 200
