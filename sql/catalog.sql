@@ -220,7 +220,8 @@ objects AS (
         'enabled ' || w.ev_enabled::text || ' ' || pg_get_ruledef(w.oid)
     FROM pg_rewrite w
     JOIN relations r ON r.oid = w.ev_class
-    WHERE NOT (w.rulename = '_RETURN' AND w.ev_enabled = 'O')
+    -- What makes a view is in its definition; a table that has it answers with something else than its rows.
+    WHERE NOT (w.rulename = '_RETURN' AND w.ev_enabled = 'O' AND r.relkind = 'v')
 
     UNION ALL
     SELECT

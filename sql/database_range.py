@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class Range:
     """The links of a chain after ``from_n`` up to ``to_n``, the first of which follows ``from_hash``.
 
     ``hash`` is that of the last one; ``blocks``, ``rows`` and ``first_batch`` are what they claim.
+    ``since`` maps chains to the link after which the whole run reads them.
     """
 
     chain: int
@@ -35,16 +36,23 @@ class Range:
     blocks: int
     rows: int
     first_batch: int
+    since: Mapping[int, int]
 
 
-def cut(connection: Connection, chain: int, from_n: int, from_hash: bytes | None) -> list[Range]:
+def cut(
+    connection: Connection,
+    chain: int,
+    from_n: int,
+    from_hash: bytes | None,
+    since: Mapping[int, int],
+) -> list[Range]:
     """Return the ranges of what came after a link of a chain. Raises psycopg.Error."""
     ranges: list[Range] = []
     reach = {"chain": chain, "from_n": from_n, "range_rows": RANGE_ROWS}
     for to_n, hash, blocks, rows, first_batch in connection.execute(
         queries("verify")["sql_plan"], reach
     ):
-        ranges.append(Range(chain, from_n, from_hash, to_n, hash, blocks, rows, first_batch))
+        ranges.append(Range(chain, from_n, from_hash, to_n, hash, blocks, rows, first_batch, since))
         from_n, from_hash = to_n, hash
     return ranges
 
@@ -57,6 +65,8 @@ def read_range(connection: Connection, one: Range) -> list[Bad]:
         "from_hash": one.from_hash,
         "to_n": one.to_n,
         "at_most": KEEP_BAD,
+        "since_chains": [*one.since],
+        "since_ns": [*one.since.values()],
     }
     return [
         Bad(Fault(fault), one.chain, n, batch_id, day, row_id, position, detail or "")

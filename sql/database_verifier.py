@@ -7,12 +7,13 @@ anything, which is why the outside verifier exists.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import psycopg
 
 from celerytrail.sql.counts import miscounted, settle_counting
 from celerytrail.sql.database_range import KEEP_BAD, Range, cut, read_ranges
-from celerytrail.sql.head_file import Heads
+from celerytrail.sql.head_file import Head, Heads
 from celerytrail.sql.kept_heads import off_chain
 from celerytrail.sql.merged_days import by_day
 from celerytrail.sql.named_queries import queries
@@ -28,6 +29,9 @@ def verify_inside(
     chain: int | None = None,
     since: Heads | None = None,
     against: Heads | None = None,
+    noted: Sequence[
+        Head
+    ] = (),  # compared by the other way, which is to be believed against a database
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Reading:
@@ -60,6 +64,11 @@ def _verify(
         if kept is not None:
             bad += off_chain(connection, kept, ledger_id, only)
     lost = {fault.chain for fault in bad}
+    since_n = {
+        head.chain: head.n
+        for head in (since.chains if since is not None else ())
+        if head.chain not in lost
+    }
     chains = [row[0] for row in connection.execute(statements["sql_chains"])]
     from_n: dict[int, int] = {}
     heads: dict[int, tuple[int, bytes]] = {}
@@ -69,8 +78,15 @@ def _verify(
     for chain in chains if only is None else [only]:
         start = since.of(chain) if since is not None and chain not in lost else None
         from_n[chain] = start.n if start is not None else 0
-        reach = {"chain": chain, "from_n": from_n[chain], "at_most": KEEP_BAD}
-        of_chain = cut(connection, chain, from_n[chain], start.hash if start is not None else None)
+        reach = {
+            "chain": chain,
+            "from_n": from_n[chain],
+            "at_most": KEEP_BAD,
+            "since_chains": [*since_n],
+            "since_ns": [*since_n.values()],
+        }
+        from_hash = start.hash if start is not None else None
+        of_chain = cut(connection, chain, from_n[chain], from_hash, since_n)
         ranges += of_chain
         if of_chain:
             heads[chain] = of_chain[-1].to_n, of_chain[-1].hash

@@ -6,7 +6,7 @@ import uuid
 
 from celerytrail.sql import chain_hash
 from celerytrail.sql.head_file import Heads
-from celerytrail.sql.outside_window import copy_rows, integer
+from celerytrail.sql.outside_window import copy_rows, integer, off_chain_text
 from celerytrail.sql.snapshot import Connection
 from celerytrail.sql.verification import Bad, Fault
 
@@ -41,7 +41,7 @@ def off_chain(
             last = next(integer(row[0]) for row in copy_rows(connection, "outside_last_n", place))
             text = f"the chain ends at n {last}; kept {kept.time.isoformat()}"
         else:
-            text = f"kept {head.hash.hex()[:16]}..., found {stored.hex()[:16]}..."
+            text = off_chain_text(head.hash, stored)
         bad.append(Bad(Fault.OFF_CHAIN, head.chain, head.n, detail=text))
     return bad + (_backdated(connection, kept, only) if kept.complete else [])
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from dataclasses import replace
 from multiprocessing import get_context
 
 import psycopg
 
 from celerytrail.sql import chain_hash
+from celerytrail.sql.announced_drops import announced_drops, leaves_at, unsaid
 from celerytrail.sql.counts import miscounted, settle_counting
-from celerytrail.sql.head_file import Heads
+from celerytrail.sql.head_file import Head, Heads
 from celerytrail.sql.kept_heads import off_chain
+from celerytrail.sql.kept_links import ByN, KeptHashes, kept_hashes, passed_by
 from celerytrail.sql.orphans import orphans
 from celerytrail.sql.outside_window import (
     Window,
@@ -50,18 +53,21 @@ def verify_outside(
     chain: int | None = None,
     since: Heads | None = None,
     against: Heads | None = None,
+    noted: Sequence[Head] = (),
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Reading:
     """Read the ledger at ``dsn`` and recompute every hash, in ``jobs`` processes.
 
-    ``chain`` limits it to one chain. ``since`` starts after the heads it names; both it and
-    ``against`` must still be on the chain. Raises CannotVerify where the ledger cannot be read.
+    ``chain`` limits it to one chain. ``since`` starts after the heads it names; both it,
+    ``against`` and ``noted`` must still be on the chain: on the links that are walked along here, not
+    only where the database is asked for one of them. Raises CannotVerify where the ledger cannot be read.
     """
     started = time.monotonic()
     with snapshot(dsn) as connection:
         try:
-            return _verify(dsn, connection, chain, since, against, jobs, progress, started)
+            kept = kept_hashes(against, noted)
+            return _verify(dsn, connection, chain, since, against, kept, jobs, progress, started)
         except psycopg.errors.InsufficientPrivilege as error:
             return Reading(
                 "outside", {}, {}, 0, 0, time.monotonic() - started, (hidden_rows(error),)
@@ -74,17 +80,25 @@ def _verify(
     only: int | None,
     since: Heads | None,
     against: Heads | None,
+    kept: KeptHashes,
     jobs: int,
     progress: Progress | None,
     started: float,
 ) -> Reading:
     ledger_id = next((fields[0] or b"" for fields in copy_rows(connection, "outside_ledger")), b"")
     bad: list[Bad] = []
-    for kept in (since, against):
-        if kept is not None:
-            bad += off_chain(connection, kept, ledger_id, only)
+    for heads_kept in (since, against):
+        if heads_kept is not None:
+            bad += off_chain(connection, heads_kept, ledger_id, only)
     lost = {fault.chain for fault in bad}
-    announced = _announced(connection)
+    since_n = {
+        head.chain: head.n
+        for head in (since.chains if since is not None else ())
+        if head.chain not in lost
+    }
+    announced = announced_drops(connection, since_n)
+    said = leaves_at([*announced.values()])
+    times = {day: drop.linked_at for day, drop in announced.items()}
     stored_heads = {
         integer(fields[0]): (integer(fields[1]), fields[2] or b"", integer(fields[3]))
         for fields in copy_rows(connection, "outside_heads")
@@ -102,9 +116,17 @@ def _verify(
         from_n[chain] = start.n if start is not None else 0
         prev = start.hash if start is not None else chain_hash.genesis_hash(ledger_id, chain)
         last = from_n[chain], prev, _linked_at(connection, chain, from_n[chain])
-        times = {day: when for day, (when, _) in announced.items()}
-        for window, end in _windows(connection, ledger_id, chain, *last, times):
-            windows.append(window)
+        said_here = ByN({n: one for (of, n), one in said.items() if of == chain})
+        kept_here = ByN(kept.get(chain, {}))
+        for window, end in _windows(connection, ledger_id, chain, *last):
+            windows.append(
+                replace(
+                    window,
+                    announced=times,
+                    said=said_here.within(window.from_n, window.to_n),
+                    kept=kept_here.within(window.from_n, window.to_n),
+                )
+            )
             last = end
         heads[chain] = last[:2]
         stored = stored_heads.get(chain)
@@ -117,12 +139,17 @@ def _verify(
     chain_rows = dict.fromkeys(heads, 0)
     first_batch: int | None = None
     dropped: dict[int, tuple[int, int]] = {}
+    sure: set[bytes] = set()
+    compared: set[tuple[int, int]] = set()
     expected_rows = sum(window.rows for window in windows)
     for reading in _read(dsn, connection, windows, jobs):
         blocks += reading.blocks
         rows += reading.rows
         chain_rows[reading.window.chain] += reading.rows
-        bad += reading.bad
+        # What the database said when it was asked for a kept head is told once.
+        bad += [item for item in reading.bad if item not in bad]
+        sure |= reading.said
+        compared |= {(reading.window.chain, n) for n in reading.kept}
         if reading.first_batch is not None:
             first_batch = min(reading.first_batch, first_batch or reading.first_batch)
         for day, (groups, count) in reading.dropped.items():
@@ -130,6 +157,9 @@ def _verify(
             dropped[day] = before[0] + groups, before[1] + count
         if progress is not None:
             progress(rows, expected_rows)
+    bad += passed_by(kept, from_n, compared, bad)
+    if only is None:
+        bad += unsaid({day: announced[day] for day in dropped}, sure, bad)
     if since is None:
         settle_counting(connection)
     bad += orphans(connection, whole=since is None, first_batch=first_batch)
@@ -144,7 +174,7 @@ def _verify(
         time.monotonic() - started,
         in_order(bad),
         tuple(
-            DroppedDay(day_text(day), groups, count, announced[day][1])
+            DroppedDay(day_text(day), groups, count, announced[day].actor)
             for day, (groups, count) in sorted(dropped.items())
         ),
         chain_rows,
@@ -158,7 +188,6 @@ def _windows(
     from_n: int,
     prev: bytes,
     linked_at: int,
-    announced: dict[int, int],
 ) -> Iterator[tuple[Window, tuple[int, bytes, int]]]:
     """Cut a chain into windows; with each comes the link it ends at."""
     begin, rows, blocks = (from_n, prev, linked_at), 0, 0
@@ -168,10 +197,10 @@ def _windows(
         rows += max(0, integer(fields[3]))
         blocks += 1
         if rows >= WINDOW_ROWS or blocks >= WINDOW_BLOCKS:
-            yield Window(ledger_id, chain, *begin, end[0], rows, announced), end
+            yield Window(ledger_id, chain, *begin, *end[:2], rows, {}, {}, {}), end
             begin, rows, blocks = end, 0, 0
     if blocks:
-        yield Window(ledger_id, chain, *begin, end[0], rows, announced), end
+        yield Window(ledger_id, chain, *begin, *end[:2], rows, {}, {}, {}), end
 
 
 def _read(
@@ -231,11 +260,3 @@ def _linked_at(connection: Connection, chain: int, n: int) -> int:
 
 def _head_text(stored: tuple[int, bytes, int] | None) -> str:
     return "it has none" if stored is None else f"it says n {stored[0]}, {stored[1].hex()[:16]}..."
-
-
-def _announced(connection: Connection) -> dict[int, tuple[int, str]]:
-    """Return the days that retention dropped, with when that was linked and who did it."""
-    return {
-        integer(fields[0]): (integer(fields[1]), (fields[2] or b"").decode("utf-8", "replace"))
-        for fields in copy_rows(connection, "outside_announced")
-    }

@@ -24,8 +24,10 @@ _EPOCH_DAY = date(2000, 1, 1)
 class Window:
     """The links of a chain after ``from_n`` up to ``to_n``; the first one follows ``prev``.
 
-    ``announced`` maps a day that retention dropped to when that was said in the chain. Times are
-    microseconds and days days since 2000-01-01. ``rows`` is what the blocks claim, for progress.
+    ``hash`` is that of the last one. ``announced`` maps a day that retention dropped to when that was
+    said in the chain, ``said`` the n of an action that says so to the leaves of its row. ``kept`` maps
+    an n to the hashes that somebody kept of that link. Times are microseconds and days days since
+    2000-01-01. ``rows`` is what the blocks claim, for progress.
     """
 
     ledger_id: bytes
@@ -34,13 +36,20 @@ class Window:
     prev: bytes
     linked_at: int
     to_n: int
+    hash: bytes
     rows: int
     announced: Mapping[int, int]
+    said: Mapping[int, frozenset[bytes]]
+    kept: Mapping[int, frozenset[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class WindowReading:
-    """What was read. ``dropped`` maps a day to the groups and rows that retention took."""
+    """What was read. ``dropped`` maps a day to the groups and rows that retention took.
+
+    ``said`` are the leaves asked for that are in their blocks, ``kept`` each n of a kept link that was
+    compared.
+    """
 
     window: Window
     blocks: int
@@ -48,6 +57,8 @@ class WindowReading:
     first_batch: int | None
     bad: tuple[Bad, ...]
     dropped: dict[int, tuple[int, int]]
+    said: frozenset[bytes]
+    kept: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +87,18 @@ def verify_window(connection: Connection, window: Window) -> WindowReading:
     """
     faults = _Faults(window.chain)
     blocks, links, first_batch = [], 0, None
-    for block, batch_id in _links(connection, window, faults):
+    kept: set[int] = set()
+    for block, batch_id in _links(connection, window, faults, kept):
         links += 1
         first_batch = batch_id if first_batch is None else min(first_batch, batch_id)
         if block is not None:
             blocks.append(block)
-    rows, dropped = _contents(connection, window, blocks, faults)
-    return WindowReading(window, links, rows, first_batch, tuple(faults.found), dropped)
+    said: set[bytes] = set()
+    rows, dropped = _contents(connection, window, blocks, faults, said)
+    found = tuple(faults.found)
+    return WindowReading(
+        window, links, rows, first_batch, found, dropped, frozenset(said), frozenset(kept)
+    )
 
 
 def copy_rows(
@@ -109,7 +125,7 @@ def day_text(day: int) -> str:
 
 
 def _links(
-    connection: Connection, window: Window, faults: _Faults
+    connection: Connection, window: Window, faults: _Faults, kept: set[int]
 ) -> Iterator[tuple[_Block | None, int]]:
     expected, prev, last_time = window.from_n + 1, window.prev, window.linked_at
     reach = {"chain": window.chain, "from_n": window.from_n, "to_n": window.to_n}
@@ -122,8 +138,21 @@ def _links(
             faults.add(Fault.NOT_NEXT, n, batch_id)
         if linked_at < last_time:
             faults.add(Fault.TIME_BACK, n, batch_id)
+        for hash in sorted(window.kept.get(n, ())):
+            kept.add(n)
+            if hash != stored_hash:
+                faults.add(Fault.OFF_CHAIN, n, detail=off_chain_text(hash, stored_hash))
         yield _block(fields, window, n, batch_id, linked_at, faults), batch_id
         expected, prev, last_time = n + 1, stored_hash, linked_at
+    if (expected - 1, prev) != (window.to_n, window.hash):
+        # Both were read in one snapshot.
+        text = "the database said two things of it"
+        faults.add(Fault.LINK, window.to_n, detail=text)
+
+
+def off_chain_text(kept: bytes, stored: bytes) -> str:
+    """Return how a kept hash and the one that is there now differ."""
+    return f"kept {kept.hex()[:16]}..., found {stored.hex()[:16]}..."
 
 
 def _block(
@@ -185,7 +214,11 @@ def _groups(fields: Sequence[bytes | None]) -> tuple[chain_hash.Group, ...] | No
 
 
 def _contents(
-    connection: Connection, window: Window, blocks: Sequence[_Block], faults: _Faults
+    connection: Connection,
+    window: Window,
+    blocks: Sequence[_Block],
+    faults: _Faults,
+    said: set[bytes],
 ) -> tuple[int, dict[int, tuple[int, int]]]:
     batches = {"batches": [block.batch_id for block in blocks]}
     kept: dict[tuple[int, int], Kept] = {}
@@ -210,7 +243,10 @@ def _contents(
             if gone and not rows_stay and leaf_group is None and not rows:
                 groups, count = dropped.get(group.day, (0, 0))
                 dropped[group.day] = groups + 1, count + group.count
-            for fault in group_faults(group, rows, leaf_group, gone, rows_stay=rows_stay):
+            wrong = group_faults(group, rows, leaf_group, gone, rows_stay=rows_stay)
+            if rows_stay and not wrong:
+                said |= window.said.get(block.n, frozenset()) & {leaf for _, leaf in rows}
+            for fault in wrong:
                 faults.add(
                     fault.fault,
                     block.n,

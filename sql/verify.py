@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from celerytrail.sql.catalog import catalog_differences
-from celerytrail.sql.checkpoint.evidence import Compared, Evidence, compare
+from celerytrail.sql.checkpoint.evidence import Compared, Evidence, compare, demanded
 from celerytrail.sql.connection import connect, describe_dsn
 from celerytrail.sql.database_verifier import verify_inside
 from celerytrail.sql.head_file import Head, Heads
@@ -186,6 +186,7 @@ def verify_ledger(
         against = evidence.newest
     time = datetime.now(timezone.utc)
     ledger_id, format_version, catalog = _describe(dsn)
+    noted = demanded(evidence.notes) if evidence is not None and evidence.is_of(ledger_id) else []
     readings = []
     for way in ways:
         readings.append(
@@ -194,6 +195,7 @@ def verify_ledger(
                 chain=chain,
                 since=since,
                 against=against,
+                noted=noted,
                 jobs=jobs,
                 progress=progress(way) if progress is not None else None,
             )

@@ -50,6 +50,11 @@ class Evidence:
         vouching = [one for one in said if one.epoch >= newest]
         return tuple(one.heads for one in sorted(vouching, key=lambda one: (one.epoch, one.time)))
 
+    def is_of(self, ledger_id: uuid.UUID) -> bool:
+        """Return whether all notes are of that ledger."""
+        said: list[Checkpoint | NewEpoch] = [*self.notes.checkpoints, *self.notes.epochs]
+        return all(one.ledger_id == ledger_id for one in said)
+
     @property
     def newest(self) -> Heads | None:
         """Return the newest heads that vouch, None where there are none."""

@@ -65,8 +65,17 @@ COPY (
 ) TO STDOUT (FORMAT BINARY);
 
 -- name: outside_announced
+-- The actions that say that a day was dropped, each with the place and time of its link. The tables themselves: a view
+-- of the database could say anything.
 COPY (
-    SELECT day, linked_at, actor FROM celerytrail.announced_drops
+    SELECT
+        a.action_id, a.intent_id, a.action_time, a.phase, a.verb, a.actor, a.actor_kind, a.role, a.namespace,
+        a.service, a.environment, a.request_id, a.target, a.detail, a.reason_commitment, a.recorded_by,
+        a.batch_id, c.chain, c.n, c.linked_at
+    FROM celerytrail.actions a
+    JOIN celerytrail.blocks b ON b.batch_id = a.batch_id AND b.kind = 2
+    JOIN celerytrail.chain c ON c.batch_id = b.batch_id AND c.chain = b.chain AND c.n >= 1
+    WHERE a.verb = 'retention' AND a.phase IN ('outcome', 'done')
 ) TO STDOUT (FORMAT BINARY);
 
 -- name: outside_plan
@@ -262,7 +271,8 @@ COPY (
 -- The verifier inside the database, on one range of a chain.
 SELECT n, batch_id, fault, day::text, row_id::text, row_position, detail
 FROM celerytrail.verify_range(
-    %(chain)s::int4, %(from_n)s::int8, %(from_hash)s::bytea, %(to_n)s::int8, %(at_most)s::int4
+    %(chain)s::int4, %(from_n)s::int8, %(from_hash)s::bytea, %(to_n)s::int8, %(at_most)s::int4,
+    %(since_chains)s::int4[], %(since_ns)s::int8[]
 );
 
 -- name: sql_ends
@@ -307,7 +317,16 @@ JOIN celerytrail.blocks b ON b.batch_id = c.batch_id
 CROSS JOIN LATERAL celerytrail.block_body(b.batch_id, b.cnt, b.days, b.cnts, b.roots)
     AS body (body_hash, rows)
 CROSS JOIN LATERAL unnest(b.days, b.cnts) AS g (day, cnt)
-JOIN celerytrail.announced_drops d ON d.day = g.day AND c.linked_at <= d.linked_at
+JOIN celerytrail.announced_drops d
+    ON d.day = g.day
+   AND c.linked_at <= d.linked_at
+   AND d.n > coalesce(
+       (
+           SELECT s.n
+           FROM unnest(%(since_chains)s::int4[], %(since_ns)s::int8[]) AS s (chain, n)
+           WHERE s.chain = d.chain
+       ), 0
+   )
 WHERE c.chain = %(chain)s AND c.n > %(from_n)s AND b.kind = 1 AND b.format_version = 1
   AND body.body_hash = b.body_hash
   AND NOT EXISTS (
