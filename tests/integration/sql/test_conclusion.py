@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from celerytrail.exporter.deployment import Deployment
 from celerytrail.exporter.sink.event_id import StreamHash
 from celerytrail.sql.database_verifier import verify_inside
 from celerytrail.sql.maintain import maintain_once
@@ -30,7 +31,10 @@ AGAIN = uuid.uuid5(STREAM, "main process after a restart")
 CHILD_AGAIN = uuid.uuid5(STREAM, "pool child after a restart")
 OTHER = uuid.uuid5(STREAM, "worker on another host")
 
-CONCLUDE = "SELECT task_id FROM celerytrail.conclude_lost(100)"
+CONCLUDE = "SELECT task_id FROM celerytrail.conclude_lost(%s)"
+SPEAK = (
+    "SET ROLE celerytrail_owner; SELECT celerytrail.speak_as_concluder('acme', 'shop', 'test', 0)"
+)
 STATES = "SELECT task_id, state, inferred FROM celerytrail.tasks ORDER BY 1"
 AGE = """
     SET session_replication_role = replica;
@@ -94,9 +98,10 @@ def others_go_on(database: MigratedDatabase, ledger: Ledger, minutes: float = 6)
     age(database, 0.01)
 
 
-def conclude(database: MigratedDatabase) -> list[str]:
+def conclude(database: MigratedDatabase, at_most: int = 100) -> list[str]:
     with database.connect("maintainer") as maintainer:
-        return sorted(task_id for (task_id,) in maintainer.execute(CONCLUDE).fetchall())
+        found = maintainer.execute(CONCLUDE, [at_most]).fetchall()
+    return sorted(task_id for (task_id,) in found)
 
 
 def test_a_worker_that_fell_silent_lost_what_it_ran(
@@ -323,6 +328,58 @@ def test_a_message_that_came_again_runs(migrated: MigratedDatabase, ledger: Ledg
     ]
 
 
+def test_a_host_that_is_waited_for_holds_up_no_other(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    """More of its runs are open than one round concludes, and they come first."""
+    write(migrated, ledger, [beat(1, 30), *a_run("a0", 25), *a_run("a1", 25, seq=4)])
+    there = {"worker": "celery@c", "host": "c"}
+    main, child = uuid.uuid5(MAIN, "c"), uuid.uuid5(CHILD, "c")
+    write(migrated, ledger, [beat(1, 30, main, **there), *a_run("z", 25, child, **there)])
+    age(migrated, 20)
+    others_go_on(migrated, ledger)
+    # A clock that is this far behind, or a spool that is delivered at last.
+    write(migrated, ledger, [span_row(1, "stream_opened", stream=STREAM, at=ago(15))])
+    assert conclude(migrated, at_most=1) == ["z"]
+    assert conclude(migrated, at_most=1) == []
+
+
+def test_an_end_that_arrives_while_it_is_concluded_counts_in_full(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    """What is known of the run is what a rebuild makes of both, whichever was written first."""
+    rows = task_rows(1, task_id="t", stream=CHILD, at=ago(25), process_kind="child")
+    later = a_run("u", 22, seq=5)
+    write(migrated, ledger, [beat(1, 30), *rows[:3], *later])
+    # Its first word in a deployment holds the chain, until which nobody could be in between.
+    migrated.run(SPEAK)
+    age(migrated, 20)
+    others_go_on(migrated, ledger)
+    with (
+        ThreadPoolExecutor(2) as pool,
+        migrated.connect(autocommit=False) as holder,
+    ):
+        holder.execute("SELECT FROM celerytrail.tasks WHERE task_id = 't' FOR UPDATE")
+        sink = pool.submit(write, migrated, ledger, rows[3:])
+        wait_until(lambda: waiting(migrated) == 1, "the sink, before it commits the end")
+        concluder = pool.submit(conclude, migrated)
+        wait_until(lambda: waiting(migrated) == 2, "the conclusion, after it looked")
+        holder.rollback()
+        sink.result(60)
+        assert concluder.result(60) == ["t", "u"]
+    assert migrated.rows(STATES) == [("t", "succeeded", False), ("u", "lost", True)]
+    with migrated.connect() as connection:
+        assert rebuild_read_model(connection, repair=False).differences == ()
+
+
+def waiting(database: MigratedDatabase) -> int:
+    return int(
+        database.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    )
+
+
 def test_its_token_can_be_revoked(migrated: MigratedDatabase, ledger: Ledger) -> None:
     for number in (1, 2):
         stream = uuid.uuid5(CHILD, f"{number}")
@@ -330,9 +387,7 @@ def test_its_token_can_be_revoked(migrated: MigratedDatabase, ledger: Ledger) ->
         write(migrated, ledger, [beat(1, 30, main), *a_run(f"t{number}", 25, stream)])
     age(migrated, 20)
     others_go_on(migrated, ledger)
-    migrated.run(
-        "SET ROLE celerytrail_owner; SELECT celerytrail.speak_as_concluder('acme', 'shop', 'test', 0)"
-    )
+    migrated.run(SPEAK)
     name = migrated.value("SELECT name FROM celerytrail.principals WHERE name LIKE 'concluder%%'")
     assert name == "concluder of acme/shop/test"
     migrated.run(
@@ -340,6 +395,19 @@ def test_its_token_can_be_revoked(migrated: MigratedDatabase, ledger: Ledger) ->
         " WHERE p.principal_id = t.principal_id AND p.name LIKE 'concluder%'"
     )
     assert conclude(migrated) == []
+    elsewhere = Deployment("acme", "elsewhere", "test")
+    main, child = uuid.uuid5(MAIN, "elsewhere"), uuid.uuid5(CHILD, "elsewhere")
+    ledger.write_spans(
+        migrated.new_token(elsewhere),
+        [
+            beat(1, 30, main, deployment=elsewhere),
+            *a_run("z", 25, child, deployment=elsewhere),
+        ],
+    )
+    age(migrated, 20)
+    others_go_on(migrated, ledger)
+    # What nobody concludes in one deployment holds up no other.
+    assert conclude(migrated, at_most=1) == ["z"]
     migrated.run("UPDATE celerytrail.tokens SET revoked_at = NULL")
     assert conclude(migrated) == ["t1", "t2"]
 
@@ -349,7 +417,7 @@ def test_only_the_maintainer_concludes_and_it_chooses_no_bound(
     migrated: MigratedDatabase, role: str
 ) -> None:
     with migrated.connect(role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        connection.execute(CONCLUDE)
+        connection.execute(CONCLUDE, [100])
     with migrated.connect("maintainer") as maintainer:
         for statement in (
             "UPDATE celerytrail.conclusion SET silent_after = '1 second'",
