@@ -19,7 +19,11 @@ WITH chosen AS MATERIALIZED (
     WHERE ${search:sqlstring} <> ''
       AND s.event_time >= $__timeFrom()::timestamptz - interval '1 day'
       AND s.event_time <= $__timeTo()
-      AND strpos(s.excerpt, lower(${search:sqlstring})) > 0
+      -- An excerpt is JSON, in which a quote and a backslash are written with another one.
+      AND (
+          strpos(s.excerpt, lower(${search:sqlstring})) > 0
+          OR strpos(s.excerpt, replace(replace(lower(${search:sqlstring}), '\', '\\'), '"', '\"')) > 0
+      )
       AND
       -- include: deployment_filter as s
     ORDER BY s.event_time DESC
@@ -31,7 +35,11 @@ WITH chosen AS MATERIALIZED (
        OR strpos(lower(concat_ws(E'\n', c.task_name, c.exception_class)), lower(${search:sqlstring})) > 0
        -- An aggregate and not EXISTS, which may be answered by reading every excerpt once.
        OR (
-           SELECT max(strpos(s.excerpt, lower(${search:sqlstring}))) > 0
+           SELECT
+               max(greatest(
+                   strpos(s.excerpt, lower(${search:sqlstring})),
+                   strpos(s.excerpt, replace(replace(lower(${search:sqlstring}), '\', '\\'), '"', '\"'))
+               )) > 0
            FROM celerytrail_views.searchable s
            WHERE s.task_id = c.task_id
              AND s.namespace = c.namespace AND s.service = c.service AND s.environment = c.environment

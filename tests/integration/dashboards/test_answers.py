@@ -122,6 +122,24 @@ def test_a_text_is_searched_as_it_is(shop: RecordedShop) -> None:
     assert found("teapot", state="succeeded") == set()
 
 
+def test_a_text_is_found_that_json_writes_in_another_way(shop: RecordedShop) -> None:
+    shop.ran("path", payloads={"args": json.dumps(["C:\\Temp\\new"])})
+    shop.ran("quoted", payloads={"kwargs": json.dumps({"note": 'say "Hi" to O\'Brien'})})
+    shop.ran("raised", end="failed", payloads={"exception": json.dumps('no "C:\\Temp"')})
+    shop.ran("words", payloads={"args": json.dumps(["straße", "日本"], ensure_ascii=False)})
+
+    def found(text: str) -> set[str]:
+        return ids(shop.panel("tasks", "Newest tasks", search=text))
+
+    assert found("c:\\temp") == {"path", "raised"}
+    assert found("temp\\new") == {"path"}
+    assert found('say "hi" to o\'brien') == {"quoted"}
+    # What is shown as JSON is found as it is shown.
+    assert found('{"note": "say') == {"quoted"}
+    assert found("C:\\\\Temp\\\\new") == {"path"}
+    assert found("straße") == found("日本") == {"words"}
+
+
 def test_a_task_id_is_found_however_old_it_is(shop: RecordedShop) -> None:
     shop.ran("long ago", at=AT - timedelta(days=3))
     shop.ran("new")
