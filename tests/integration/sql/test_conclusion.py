@@ -262,6 +262,19 @@ def test_a_worker_that_was_started_again_under_its_name_runs_only_what_came_afte
     assert migrated.rows(STATES) == [("after", "started", False), ("before", "lost", True)]
 
 
+def test_a_clock_that_was_set_back_makes_nobody_the_child_of_another(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    """The worker began by a clock that was a day ahead, so after its own child. One before it has ended."""
+    ended = span_row(2, "stream_closed", stream=MAIN, at=ago(500))
+    began = span_row(1, "stream_opened", stream=AGAIN, at=ago(-60 * 24))
+    write(migrated, ledger, [beat(1, 600), ended, began, beat(2, 30, AGAIN), *a_run("long", 25)])
+    age(migrated, 20)
+    others_go_on(migrated, ledger)
+    write(migrated, ledger, [beat(3, 0, AGAIN)])
+    assert conclude(migrated) == []
+
+
 def test_what_does_not_run_is_not_lost(migrated: MigratedDatabase, ledger: Ledger) -> None:
     """Sent and never received, received and not begun, ended, and killed as its main process said."""
     sent = a_run("sent", 30, seq=1)[:1]

@@ -185,6 +185,22 @@ def test_a_difference_is_an_alert_for_an_hour(migrated: MigratedDatabase, ledger
     assert evaluate(rule, grafana) == []
 
 
+def test_it_reads_a_few_tasks_of_many(migrated: MigratedDatabase) -> None:
+    migrated.run(
+        "INSERT INTO celerytrail.tasks (namespace, service, environment, task_id, state, inferred, state_day,"
+        " state_key, attempts, updated_at) SELECT 'acme', 'shop', 'test', 'task-' || i, 'succeeded', false,"
+        " current_date, '', 1, now() - i * interval '1 second' FROM generate_series(1, 30000) i;"
+        "ANALYZE celerytrail.tasks"
+    )
+    read = "SELECT coalesce(seq_tup_read, 0) FROM pg_stat_user_tables WHERE relid = 'celerytrail.tasks'::regclass"
+    before = migrated.value(read)
+    with migrated.connect() as connection:
+        connection.execute("SELECT celerytrail.check_read_model(400, 0)")
+        connection.execute("SELECT pg_stat_force_next_flush()")
+    # The random ones are chosen from whole pages, of about five thousand.
+    assert migrated.value(read) - before < 10_000
+
+
 def test_it_looks_now_and_then_and_keeps_a_month(migrated: MigratedDatabase) -> None:
     bounds = Bounds(check_seconds=300)
     for _ in range(2):
