@@ -29,6 +29,7 @@ from celerytrail.sql.erasure import (
     open_erasures,
     preview,
 )
+from celerytrail.sql.utf8_text import can_be_stored, utf8_text
 
 _TIMES = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
@@ -43,30 +44,44 @@ def operator() -> str:
 
 @click.command("erase")
 @click.option("--dsn", envvar="CELERYTRAIL_DSN", required=True, help="Postgres connection string.")
-@click.option("--task", "tasks", multiple=True, metavar="ID", help="A task; repeatable.")
+@click.option(
+    "--task", "tasks", multiple=True, metavar="ID", callback=utf8_text, help="A task; repeatable."
+)
 @click.option(
     "--tasks-from",
-    type=click.File("r", encoding="utf-8"),
+    type=click.File("r", encoding="utf-8-sig"),
     help="A file with one task id a line; - is stdin.",
 )
-@click.option("--namespace", help="Only of this service.namespace.")
-@click.option("--service", help="Only of this service.name.")
-@click.option("--environment", help="Only of this deployment.environment.name.")
-@click.option("--task-name", help="Tasks of this name.")
-@click.option("--state", help="Tasks in this state.")
+@click.option("--namespace", callback=utf8_text, help="Only of this service.namespace.")
+@click.option("--service", callback=utf8_text, help="Only of this service.name.")
+@click.option("--environment", callback=utf8_text, help="Only of this deployment.environment.name.")
+@click.option("--task-name", callback=utf8_text, help="Tasks of this name.")
+@click.option("--state", callback=utf8_text, help="Tasks in this state.")
 @click.option("--from", "from_time", type=_TIMES, help="Tasks whose last event is not before; UTC.")
 @click.option("--to", "to_time", type=_TIMES, help="Tasks whose last event is before; UTC.")
 @click.option(
     "--older-than-days", type=click.IntRange(0, 36500), help="Tasks without an event for so long."
 )
 @click.option(
-    "--kind", "kinds", multiple=True, help="args, kwargs, result ...; repeatable. Default: all."
+    "--kind",
+    "kinds",
+    multiple=True,
+    callback=utf8_text,
+    help="args, kwargs, result ...; repeatable. Default: all.",
 )
 @click.option(
     "--action", "actions", multiple=True, type=click.UUID, help="The reason of this action instead."
 )
-@click.option("--actor", default=operator, show_default="who you are", help="Whom the chain names.")
-@click.option("--reason", help="Why, in words that can be erased too: see --action.")
+@click.option(
+    "--actor",
+    callback=utf8_text,
+    default=operator,
+    show_default="who you are",
+    help="Whom the chain names.",
+)
+@click.option(
+    "--reason", callback=utf8_text, help="Why, in words that can be erased too: see --action."
+)
 @click.option("--dry-run", is_flag=True, help="Only say how much it would be.")
 @click.option("--resume", is_flag=True, help="Only finish what was broken off before.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -153,10 +168,20 @@ def erase_command(
 
 
 def _ids(tasks: tuple[str, ...], tasks_from: TextIO | None) -> tuple[str, ...] | None:
-    given = [*tasks, *([] if tasks_from is None else tasks_from)]
+    try:
+        given = [*tasks, *([] if tasks_from is None else tasks_from)]
+    except UnicodeDecodeError as error:
+        raise click.UsageError(
+            f"--tasks-from: what it names is not text in UTF-8: {error}."
+        ) from error
     found = tuple(dict.fromkeys(stripped for one in given if (stripped := one.strip())))
     if not found and (tasks or tasks_from is not None):
         raise click.UsageError("There is no task id in what --task and --tasks-from name.")
+    wrong = next((one for one in found if not can_be_stored(one)), None)
+    if wrong is not None:
+        raise click.UsageError(
+            f"--tasks-from: {wrong!r} holds a NUL character: no task has such an id."
+        )
     return found or None
 
 

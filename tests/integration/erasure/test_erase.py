@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -333,6 +334,10 @@ def test_only_the_maintainer_may(migrated: MigratedDatabase, ledger: Ledger) -> 
         (["--to", "2020-01-01", "--older-than-days", "1"], "exclude each other"),
         (["--action", "11111111-2222-3333-4444-555555555555", "--task", TASK], "stands alone"),
         (["--to", "2999-01-01"], "ends now at the latest"),
+        (["--task", "\udcff"], "'--task': is not text in UTF-8"),
+        (["--service", "\udcff"], "'--service': is not text in UTF-8"),
+        (["--state", "failed", "--reason", "\udcff"], "'--reason': is not text in UTF-8"),
+        (["--state", "failed", "--actor", "\udcff"], "'--actor': is not text in UTF-8"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -342,6 +347,36 @@ def test_what_makes_no_sense_is_refused(
     assert result.exit_code in (1, 2)
     assert said in str(result.exception) + result.output
     assert migrated.value("SELECT count(*) FROM celerytrail.actions") == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "tasks", "said"),
+    [
+        # As editors and spreadsheets write it.
+        (b"\xef\xbb\xbf" + TASK.encode() + b"\r\n", 1, ""),
+        (f"{TASK}\n\n  {TASK}  \n".encode(), 1, ""),
+        (TASK.encode("utf-16"), 0, "--tasks-from: what it names is not text in UTF-8"),
+        (b"a\0b\n", 0, "holds a NUL character"),
+        (b"\n", 0, "no task id"),
+    ],
+    ids=["mark", "spaces", "utf-16", "nul", "empty"],
+)
+def test_a_file_of_ids(
+    migrated: MigratedDatabase,
+    ledger: Ledger,
+    tmp_path: Path,
+    content: bytes,
+    tasks: int,
+    said: str,
+) -> None:
+    """An id that is misread is a task that nobody erases."""
+    store(ledger, migrated, captured(TASK, 1))
+    file = tmp_path / "ids.txt"
+    file.write_bytes(content)
+    result = run_erase(migrated, "--tasks-from", str(file))
+    assert result.exit_code == (0 if tasks else 2), result.output
+    assert said in result.output
+    assert kinds_of(migrated, TASK) == (set() if tasks else set(KINDS))
 
 
 def test_nobody_is_asked_where_nobody_is(migrated: MigratedDatabase, ledger: Ledger) -> None:
