@@ -19,6 +19,7 @@ from celerytrail.sql.migrate import require_schema
 from celerytrail.sql.named_queries import queries
 from celerytrail.sql.retention import (
     Announcement,
+    DroppedByAnother,
     announce,
     announcement,
     drop_day,
@@ -235,13 +236,16 @@ def _retain(connection: _Connection, bounds: Bounds) -> Iterator[str]:
     """One day a round, so that the next round comes in time; what waits is looked at again then."""
     assert bounds.retain_days is not None  # else this is no step
     for old in old_days(connection, bounds.retain_days)[:1]:
-        if not old.announced:
-            announce(connection, old.day, SCHEDULE)
-            yield f"announced that {old.day} will be dropped: {old.rows} events"
-        if announcement(connection, old.day) is not Announcement.WAITING:
-            dropped = drop_day(connection, old.day)
-            if dropped is not None:
-                yield f"dropped {dropped.day}: {dropped.rows} events of {dropped.groups} blocks"
+        try:
+            if not old.announced:
+                announce(connection, old.day, SCHEDULE)
+                yield f"announced that {old.day} will be dropped: {old.rows} events"
+            if announcement(connection, old.day) is not Announcement.WAITING:
+                dropped = drop_day(connection, old.day)
+                if dropped is not None:
+                    yield f"dropped {dropped.day}: {dropped.rows} events of {dropped.groups} blocks"
+        except DroppedByAnother:
+            yield f"another run dropped {old.day}"
     forgotten = forget(connection, seconds=COLLECT_SECONDS)
     gone = ", ".join(f"{number} {place}" for place, number in (forgotten or {}).items() if number)
     if gone:

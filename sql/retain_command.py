@@ -16,6 +16,7 @@ from celerytrail.sql.retention import (
     Announcement,
     Connection,
     Dropped,
+    DroppedByAnother,
     OldDay,
     announce,
     announcement,
@@ -25,6 +26,7 @@ from celerytrail.sql.retention import (
     retainer,
     wait_for_checkpoint,
 )
+from celerytrail.sql.utf8_text import utf8_text
 
 EXIT_UNFINISHED = 3
 """A day is announced and not dropped: no checkpoint came, or somebody read all the time."""
@@ -63,8 +65,14 @@ class _Waits:
     show_default=True,
     help="How long to try again while somebody reads.",
 )
-@click.option("--actor", default=operator, show_default="who you are", help="Whom the chain names.")
-@click.option("--reason", help="Why, in words that can be erased.")
+@click.option(
+    "--actor",
+    callback=utf8_text,
+    default=operator,
+    show_default="who you are",
+    help="Whom the chain names.",
+)
+@click.option("--reason", callback=utf8_text, help="Why, in words that can be erased.")
 @click.option("--dry-run", is_flag=True, help="Only say which days.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -105,7 +113,11 @@ def retain(
         dropped: list[Dropped] = []
         unfinished = None
         for old in found:
-            done = _drop(connection, old, who, waits, as_json)
+            try:
+                done = _drop(connection, old, who, waits, as_json)
+            except DroppedByAnother:
+                _say(f"{old.day}: another run dropped it", as_json)
+                continue
             if isinstance(done, str):
                 unfinished = f"{old.day}: {done}"
                 break

@@ -32,6 +32,12 @@ Say = Callable[[str], None]
 # lock_timeout of the function is shorter than the server needs to see a deadlock, except at its end.
 _BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
+_NO_SUCH_DAY = "CT010"
+
+
+class DroppedByAnother(Exception):
+    """A run beside this one has dropped the day meanwhile."""
+
 
 class Announcement(Enum):
     """How far the announcement of a day is. The values are those of celerytrail.announcement_state."""
@@ -89,11 +95,18 @@ def old_days(connection: Connection, keep_days: int) -> list[OldDay]:
 
 
 def announce(connection: Connection, day: date, actor: Actor) -> None:
-    """Write into the chain that a day will be dropped; where it was written already, nothing."""
-    connection.execute(
-        queries("retention")["announce"],
-        {"day": day, "actor": actor.name, "actor_kind": actor.kind, "reason": actor.reason},
-    )
+    """Write into the chain that a day will be dropped; where it was written already, nothing.
+
+    Raises DroppedByAnother.
+    """
+    parameters = {
+        "day": day,
+        "actor": actor.name,
+        "actor_kind": actor.kind,
+        "reason": actor.reason,
+    }
+    with _unless_dropped(connection, day):
+        connection.execute(queries("retention")["announce"], parameters)
 
 
 def announcement(connection: Connection, day: date) -> Announcement:
@@ -103,12 +116,17 @@ def announcement(connection: Connection, day: date) -> Announcement:
 
 
 def wait_for_checkpoint(connection: Connection, day: date, seconds: float) -> bool:
-    """Return whether the announcement was published, or nobody makes checkpoints, within a time."""
+    """Return whether the announcement was published, or nobody makes checkpoints, within a time.
+
+    Raises DroppedByAnother.
+    """
     deadline = time.monotonic() + seconds
     while (state := announcement(connection, day)) is Announcement.WAITING:
         if time.monotonic() >= deadline:
             return False
         time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+    if state is Announcement.NONE and _is_gone(connection, day):
+        raise DroppedByAnother(day)
     return state in (Announcement.PUBLISHED, Announcement.NO_CHECKPOINTS)
 
 
@@ -118,11 +136,13 @@ def drop_day(
     """Drop an announced day; None while somebody reads what it would have to lock.
 
     Sinks wait a fifth of a second for each of three tables at most, whether or not it succeeds.
+    Raises DroppedByAnother.
     """
     begun = time.perf_counter()
     parameters = {"day": day, "without_checkpoint": without_checkpoint}
     try:
-        row = connection.execute(queries("retention")["drop_day"], parameters).fetchone()
+        with _unless_dropped(connection, day):
+            row = connection.execute(queries("retention")["drop_day"], parameters).fetchone()
     except _BUSY:
         return None
     assert row is not None  # the function returns one row
@@ -137,7 +157,10 @@ def drop_day_within(
     without_checkpoint: bool = False,
     say: Say = lambda text: None,
 ) -> Dropped | None:
-    """Try to drop an announced day again and again, with longer and longer pauses, for a time."""
+    """Try to drop an announced day again and again, with longer and longer pauses, for a time.
+
+    Raises DroppedByAnother.
+    """
     deadline = time.monotonic() + seconds
     pause = 0.25
     while True:
@@ -194,6 +217,22 @@ def forget(
         {"dropped_until": dropped_until, "removed": json.dumps(removed)},
     )
     return removed
+
+
+@contextmanager
+def _unless_dropped(connection: Connection, day: date) -> Iterator[None]:
+    """Tell a day that is gone by now from one that may not be dropped."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate != _NO_SUCH_DAY or not _is_gone(connection, day):
+            raise
+        raise DroppedByAnother(day) from error
+
+
+def _is_gone(connection: Connection, day: date) -> bool:
+    ((is_below,),) = connection.execute(queries("retention")["is_below_horizon"], {"day": day})
+    return bool(is_below) and all(old.day != day for old in old_days(connection, 1))
 
 
 def _add(removed: dict[str, int], counts: Mapping[str, int]) -> None:

@@ -9,6 +9,9 @@ SET jit = off;
 -- name: old_days
 SELECT o.day, o.groups, o.rows, o.announced_at IS NOT NULL FROM celerytrail.old_days(%(keep_days)s::int4) AS o;
 
+-- name: is_below_horizon
+SELECT %(day)s::date < celerytrail.retained_from();
+
 -- name: announce
 SELECT celerytrail.announce_day_drop(
     %(day)s::date, %(actor)s::text, %(actor_kind)s::text, %(reason)s::text

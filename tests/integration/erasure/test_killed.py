@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,11 +11,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from celerytrail.examples.embedded.postgres import EmbeddedPostgres
 from celerytrail.exporter.sink.ledger import Ledger
 from celerytrail.sql.erasure import (
     ERASE_AT_ONCE,
@@ -24,6 +27,7 @@ from celerytrail.sql.erasure import (
     go_on,
 )
 from celerytrail.sql.maintain import SCHEDULE, Bounds, Done, maintain_once
+from celerytrail.sql.migrate import migrate
 from celerytrail.sql.named_queries import queries
 from tests.integration.erasure.erasable_ledger import assert_clean, captured, erased, phases, store
 from tests.integration.erasure.test_retain import retained
@@ -99,6 +103,44 @@ def test_an_erasure_that_was_killed_half_way(migrated: MigratedDatabase, ledger:
     assert (said[0], said[-1]) == (("intent", "bob"), ("outcome", "bob"))
     assert ("progress", "ann") in said
     assert_clean(migrated)
+
+
+def test_an_erasure_whose_server_was_killed_half_way(
+    server_directory: Path, postgres_bin: str | None
+) -> None:
+    from tests.databases import MigratedDatabase  # a plugin of pytest: not before it is loaded
+
+    ids = [f"task-{number:05}" for number in range(2 * ERASE_AT_ONCE + 10)]
+    items = [payload_row(task_id, "args", f'"canary {task_id}"'.encode()) for task_id in ids]
+    done = "SELECT count(*) FROM celerytrail.actions WHERE verb = 'erase' AND phase = 'progress'"
+    with EmbeddedPostgres(server_directory / "erased", bin_dir=postgres_bin) as server:
+        migrate(server.create_database("ledger"))
+        token = MigratedDatabase(server, "ledger", b"").new_token(name="shop")
+        database = MigratedDatabase(server, "ledger", token)
+        ledger = Ledger(database.dsn("sink"), timeout_seconds=60)
+        ledger.open()
+        assert ledger.write_payloads(token, items).inserted == len(ids)
+        ledger.close()
+        with psycopg.connect(database.dsn()) as holder:
+            holder.execute(
+                "SELECT FROM celerytrail.payloads WHERE task_id = %s FOR UPDATE", [ids[-1]]
+            )
+            with running(ERASE, database, "--service", "shop") as process:
+                wait_until(lambda: database.value(done) == 2, "two batches to be erased")
+                os.kill(server.pid, signal.SIGKILL)
+                wait_until(lambda: not server.running, "the server to be gone")
+                _, said = process.communicate(timeout=60)
+            assert process.returncode == 1
+            assert "run the same again to finish" in said
+            holder.close()
+        server.start()
+        assert database.value(done) == 2
+        assert_clean(database)
+        told = erased(database, "--resume")
+        assert told["finished"][0]["tasks"] == len(ids)
+        assert database.value("SELECT count(*) FROM celerytrail.payloads") == 0
+        assert phases(database, "erase")[-1] == ("outcome", "bob")
+        assert_clean(database)
 
 
 def test_the_schedule_finishes_an_erasure_that_was_killed_and_leaves_one_that_runs_alone(
@@ -202,4 +244,28 @@ def test_a_drop_that_was_killed_while_it_waited(migrated: MigratedDatabase, ledg
         "SELECT detail FROM celerytrail.actions WHERE verb = 'retention' AND phase = 'outcome'"
     )
     assert outcome[0]["rows"] == 5
+    assert_clean(migrated)
+
+
+def test_two_runs_at_once_drop_each_day_once(migrated: MigratedDatabase, ledger: Ledger) -> None:
+    days = [NOON - timedelta(days=days) for days in (5, 4, 3)]
+    for number, day in enumerate(days):
+        store(ledger, migrated, captured(f"old-{number}", 1 + 10 * number, at=day))
+    with migrated.connect("grafana", autocommit=False) as reader:
+        reader.execute("SET idle_in_transaction_session_timeout = 0")
+        reader.execute("SELECT count(*) FROM celerytrail_views.spans").fetchall()
+        with (
+            running(RETAIN, migrated, "--days", "2") as one,
+            running(RETAIN, migrated, "--days", "2") as other,
+        ):
+            wait_until(lambda: migrated.value(SESSIONS) == 2, "both to have looked")
+            announced = "SELECT count(*) FROM celerytrail.day_drops"
+            wait_until(lambda: migrated.value(announced) == 1, "the first day to be announced")
+            reader.rollback()
+            said = [process.communicate(timeout=120) for process in (one, other)]
+            assert (one.returncode, other.returncode) == (0, 0), said
+    dropped = [day["day"] for out, _ in said for day in json.loads(out)["dropped"]]
+    assert sorted(dropped) == [day.date().isoformat() for day in days]
+    assert len(phases(migrated, "retention")) == 2 * len(days)
+    assert migrated.value("SELECT count(*) FROM celerytrail.tasks") == 0
     assert_clean(migrated)

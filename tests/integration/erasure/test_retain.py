@@ -12,9 +12,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from celerytrail.exporter.sink.ledger import Ledger
+from celerytrail.sql.erasure import Actor
 from celerytrail.sql.maintain import Bounds, Done, maintain_once
 from celerytrail.sql.read_model import rebuild_read_model
 from celerytrail.sql.retain_command import retain
+from celerytrail.sql.retention import (
+    DroppedByAnother,
+    announce,
+    drop_day,
+    old_days,
+    retainer,
+    wait_for_checkpoint,
+)
 from celerytrail.sql.snapshot import snapshot
 from celerytrail.sql.verification import DroppedDay, Verdict
 from celerytrail.sql.verify import verify_ledger
@@ -317,6 +326,28 @@ def test_a_day_is_not_dropped_under_a_verification(
         assert "is a verification or a dump running" in told["unfinished"]
         assert ledger.write_spans(migrated.token, task_rows(200)).inserted == 4
     assert len(retained(migrated, "--days", "4")["dropped"]) == 1
+
+
+def test_a_day_that_another_run_dropped_meanwhile_is_no_failure(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    a_week(ledger, migrated)
+    with retainer(migrated.dsn("maintainer")) as one, retainer(migrated.dsn("maintainer")) as other:
+        first = old_days(one, 2)[0].day
+        announce(one, first, Actor("ann"))
+        assert drop_day(other, first) is not None
+        for call in (
+            lambda: announce(one, first, Actor("ann")),
+            lambda: wait_for_checkpoint(one, first, 0),
+            lambda: drop_day(one, first),
+        ):
+            with pytest.raises(DroppedByAnother):
+                call()
+        # What may not be dropped, or was not announced, is one as ever.
+        with pytest.raises(psycopg.Error, match="was not announced"):
+            drop_day(one, days_ago(4).date())
+        with pytest.raises(psycopg.Error, match="only whole UTC days before yesterday"):
+            announce(one, days_ago(1).date(), Actor("ann"))
 
 
 def test_rows_with_an_impossible_clock_stay_and_their_payloads_go(
