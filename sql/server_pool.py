@@ -44,6 +44,8 @@ def server_pool(
         f" -c statement_timeout={2 * milliseconds}"
         f" -c idle_in_transaction_session_timeout={4 * milliseconds}"
         " -c default_transaction_isolation=read\\ committed"
+        # Off, the seal's literals cannot be read, which looks as if rows could never be stored.
+        " -c standard_conforming_strings=on"
         # Temporary tables have no statistics: what the planner takes for much work is a few
         # thousand rows, and compiling a statement for them takes ten times as long as running it.
         " -c jit=off"

@@ -111,3 +111,17 @@ def test_a_setting_opens_nothing(ledger_database: LedgerDatabase, setting: str) 
             assert any(reason in str(error) for reason in HONEST), error  # noqa: PT017
     ledger_database.write_honest_batches(batches=1)
     ledger_database.assert_clean()
+
+
+@pytest.mark.parametrize(
+    "setting", ["standard_conforming_strings = off", "bytea_output = 'escape'"]
+)
+def test_a_setting_of_the_database_makes_the_sink_refuse_no_row(
+    ledger_database: LedgerDatabase, setting: str
+) -> None:
+    """A row that is refused for good is gone for its sender."""
+    ledger_database.run(f"ALTER DATABASE {ledger_database.name} SET {setting}")
+    ledger_database.write_honest_batches(batches=1)
+    ledger_database.run(f"ALTER DATABASE {ledger_database.name} RESET ALL")
+    assert ledger_database.value("SELECT count(*) FROM celerytrail.quarantine") == 0
+    ledger_database.assert_clean()
