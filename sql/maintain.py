@@ -287,6 +287,8 @@ def _check_read_model(connection: _Connection, bounds: Bounds) -> Iterator[str]:
 def _hardening_gaps(connection: _Connection, bounds: Bounds) -> Iterator[str]:
     for (gap,) in _rows(connection, "hardening_gaps"):
         yield f"gap: {gap}"
+    for (found,) in connection.execute(queries("guards")["rights"]):
+        yield f"gap: {found}"
 
 
 def _altered_guards(connection: _Connection, bounds: Bounds) -> Iterator[str]:

@@ -50,6 +50,7 @@ CHECKS = (
     Row(ledger_checks.triggers),
     Row(ledger_checks.catalog, "any role but celerytrail_grafana"),
     Row(ledger_checks.hardening, "celerytrail_verifier"),
+    Row(ledger_checks.rights),
     Row(ledger_checks.partitions),
     Row(ledger_checks.horizon, "celerytrail_verifier"),
     Row(ledger_checks.chains, "celerytrail_verifier"),

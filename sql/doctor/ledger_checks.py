@@ -89,6 +89,20 @@ def hardening(connection: Connection) -> Iterator[Finding]:
         yield ok("nothing is open to PUBLIC that need not be")
 
 
+def rights(connection: Connection) -> Iterator[Finding]:
+    """Look for rights of the ledger's roles outside of its schemas that none of them needs."""
+    found = [str(row[0]) for row in connection.execute(queries("guards")["rights"])]
+    for one in found[:_SHOWN]:
+        yield warn(
+            one,
+            "as a superuser take it back (REVOKE, ALTER ... OWNER TO, DROP), or know what it is for",
+        )
+    if len(found) > _SHOWN:
+        yield warn(f"{len(found) - _SHOWN} more rights outside of the ledger", "as above")
+    if not found:
+        yield ok("no role of the ledger has rights outside of it")
+
+
 def partitions(connection: Connection) -> Iterator[Finding]:
     """Look whether the partitions of today and the next three days are there."""
     missing: dict[str, list[str]] = {}

@@ -20,6 +20,9 @@ _CLOCKS = (
 )
 
 
+_AS_DESIGNED = {("celerytrail_grafana", "default_transaction_read_only")}
+
+
 def server_version(connection: Connection) -> Iterator[Finding]:
     """Look whether the server's version is one whose hashes are known."""
     number, version, _, _ = _server(connection)
@@ -96,11 +99,15 @@ def session_settings(connection: Connection) -> Iterator[Finding]:
         "default_transaction_isolation": "read committed",
         "client_encoding": "UTF8",
         "session_replication_role": "origin",
+        "standard_conforming_strings": "on",
+        "default_transaction_read_only": "off",
     }
     wrong = [
         (role, name, value)
         for role, name, value in connection.execute(queries("doctor")["role_settings"])
-        if name in wanted and value.strip("'\"").lower() != wanted[name].lower()
+        if name in wanted
+        and (role, name) not in _AS_DESIGNED
+        and _plain(value) != wanted[name].lower()
     ]
     for role, name, value in wrong:
         yield warn(
@@ -108,7 +115,7 @@ def session_settings(connection: Connection) -> Iterator[Finding]:
             f"take it back with ALTER ROLE or ALTER DATABASE ... RESET {name}",
         )
     if not wrong:
-        yield ok("no setting of a role changes isolation, encoding or triggers")
+        yield ok("no setting of a role changes isolation, encoding, literals or triggers")
 
 
 def prepared_transactions(connection: Connection) -> Iterator[Finding]:
@@ -128,6 +135,14 @@ def prepared_transactions(connection: Connection) -> Iterator[Finding]:
         )
     if highest == 0:
         yield ok("no transaction can be prepared")
+
+
+def _plain(value: str) -> str:
+    """Return a setting in the form that it is compared in: Postgres takes true, yes and 1 for on."""
+    text = value.strip("'\"").lower()
+    return {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}.get(
+        text, text
+    )
 
 
 def _server(connection: Connection) -> tuple[int, str, str, str]:

@@ -94,15 +94,20 @@ UNION ALL
 SELECT format('owner of celerytrail.%s is %s', g.relname, pg_catalog.pg_get_userbyid(g.relowner))
 FROM guarded g
 WHERE pg_catalog.pg_get_userbyid(g.relowner) <> 'celerytrail_owner'
-  AND (
-      g.relname IN (SELECT table_name FROM designed)
-      OR g.oid IN (
-          SELECT i.inhrelid
-          FROM pg_catalog.pg_inherits i
-          JOIN pg_catalog.pg_class parent ON parent.oid = i.inhparent
-          WHERE parent.relname IN ('spans', 'payloads', 'leaf_groups')
-      )
-  )
+UNION ALL
+SELECT format('owner of schema celerytrail is %s', pg_catalog.pg_get_userbyid(n.nspowner))
+FROM pg_catalog.pg_namespace n
+WHERE n.nspname = 'celerytrail' AND pg_catalog.pg_get_userbyid(n.nspowner) <> 'celerytrail_owner'
+UNION ALL
+-- Rows of a table below one of ours are read, and may be written, by the name of ours.
+SELECT format('table %s.%s below celerytrail.%s', n.nspname, child.relname, g.relname)
+FROM guarded g
+JOIN pg_catalog.pg_inherits i ON i.inhparent = g.oid
+JOIN pg_catalog.pg_class child ON child.oid = i.inhrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = child.relnamespace
+WHERE g.relname NOT IN ('spans', 'payloads', 'leaf_groups')
+   OR child.oid NOT IN (SELECT oid FROM guarded)
+   OR child.relname !~ ('^' || g.relname || '_([0-9]{8}|before_all|after_all)$')
 UNION ALL
 SELECT format('function celerytrail.%s', p.proname)
 FROM pg_catalog.pg_proc p
@@ -136,6 +141,52 @@ CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRI
 WHERE g.relname ~ '^(spans|payloads|leaf_groups|blocks|chain|chain_head|actions|principals|tokens)(_.*)?$'
   AND pg_catalog.has_table_privilege('celerytrail_sink', g.oid, privilege)
 UNION ALL
+-- What nobody who logs in may: neither by a right on a table, nor on one of its columns, nor by being a member of something.
+SELECT format('right to %s celerytrail.%s of %s', privilege, g.relname, r.rolname)
+FROM guarded g
+CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS privilege
+JOIN pg_catalog.pg_roles r ON r.rolname IN (
+    'celerytrail_sink', 'celerytrail_actions', 'celerytrail_grafana', 'celerytrail_verifier',
+    'celerytrail_maintainer', 'celerytrail_checkpointer'
+)
+WHERE (
+    g.relname ~ '^(spans|payloads|leaf_groups|blocks|chain|chain_head|actions|ledger|horizon|erased_tasks|erasures|day_drops)$'
+    OR g.relname ~ '^(spans|payloads|leaf_groups)_'
+)
+  AND CASE
+      WHEN privilege IN ('DELETE', 'TRUNCATE', 'TRIGGER') THEN pg_catalog.has_table_privilege(r.oid, g.oid, privilege)
+      -- The sink inserts into these two by the columns that are its own.
+      WHEN privilege = 'INSERT' AND r.rolname = 'celerytrail_sink' AND g.relname IN ('spans', 'payloads') THEN false
+      ELSE pg_catalog.has_any_column_privilege(r.oid, g.oid, privilege)
+  END
+  -- Said above.
+  AND NOT (
+      r.rolname = 'celerytrail_sink'
+      AND g.relname ~ '^(spans|payloads|leaf_groups|blocks|chain|chain_head|actions)(_.*)?$'
+      AND pg_catalog.has_table_privilege(r.oid, g.oid, privilege)
+  )
+UNION ALL
+SELECT format('right to read celerytrail.payloads.%s of %s', a.attname, r.rolname)
+FROM guarded g
+JOIN pg_catalog.pg_attribute a ON a.attrelid = g.oid AND a.attname IN ('body', 'salt')
+JOIN pg_catalog.pg_roles r ON r.rolname IN (
+    'celerytrail_sink', 'celerytrail_actions', 'celerytrail_grafana', 'celerytrail_verifier',
+    'celerytrail_maintainer', 'celerytrail_checkpointer'
+)
+WHERE g.relname = 'payloads' AND pg_catalog.has_column_privilege(r.oid, g.oid, a.attnum, 'SELECT')
+  AND NOT (r.rolname = 'celerytrail_sink' AND pg_catalog.has_table_privilege(r.oid, g.oid, 'SELECT'))
+UNION ALL
+SELECT format('right to %s celerytrail.%s of celerytrail_sink', privilege, q.relname)
+FROM pg_catalog.pg_class q
+JOIN pg_catalog.pg_namespace n ON n.oid = q.relnamespace AND n.nspname = 'celerytrail'
+CROSS JOIN unnest(ARRAY['USAGE', 'UPDATE']) AS privilege
+WHERE q.relkind = 'S' AND pg_catalog.has_sequence_privilege('celerytrail_sink', q.oid, privilege)
+UNION ALL
+SELECT format('right to create in schema celerytrail of %s', r.rolname)
+FROM pg_catalog.pg_namespace n
+JOIN pg_catalog.pg_roles r ON r.rolname LIKE 'celerytrail\_%' AND r.rolname <> 'celerytrail_owner'
+WHERE n.nspname = 'celerytrail' AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE')
+UNION ALL
 SELECT format('right to choose celerytrail.%s.%s of celerytrail_sink', g.relname, a.attname)
 FROM guarded g
 JOIN pg_catalog.pg_attribute a ON a.attrelid = g.oid
@@ -150,4 +201,77 @@ WHERE h.retained_from > (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::date
 UNION ALL
 SELECT 'missing horizon in celerytrail.horizon'
 WHERE NOT EXISTS (SELECT FROM celerytrail.horizon)
+ORDER BY 1;
+
+-- name: rights
+-- What a role of the ledger may outside of its schemas and has no use for, and programs there that run with more rights
+-- than their caller's. Any role may look.
+WITH logins AS (
+    SELECT r.oid, r.rolname
+    FROM pg_catalog.pg_roles r
+    WHERE r.rolname IN (
+        'celerytrail_sink', 'celerytrail_actions', 'celerytrail_grafana', 'celerytrail_verifier',
+        'celerytrail_maintainer', 'celerytrail_checkpointer'
+    )
+), elsewhere AS (
+    SELECT p.*
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname !~ '^celerytrail(_|$)'
+)
+SELECT format('database %s belongs to %s', d.datname, r.rolname) AS found
+FROM pg_catalog.pg_database d
+JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
+WHERE d.datname = current_database() AND r.rolname LIKE 'celerytrail\_%'
+UNION ALL
+SELECT format('%s may %s in database %s', o.rolname, lower(x.privilege_type), d.datname)
+FROM pg_catalog.pg_database d
+CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) AS x
+JOIN logins o ON o.oid = x.grantee
+WHERE d.datname = current_database() AND x.privilege_type <> 'CONNECT'
+  AND (x.privilege_type, o.rolname) <> ('TEMPORARY', 'celerytrail_sink')
+UNION ALL
+SELECT format('%s may execute %s', o.rolname, p.oid::regprocedure)
+FROM elsewhere p
+CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS x
+JOIN logins o ON o.oid = x.grantee
+UNION ALL
+-- What nobody may in a fresh server.
+SELECT format('PUBLIC may execute %s', p.oid::regprocedure)
+FROM elsewhere p
+JOIN pg_catalog.pg_init_privs i ON i.objoid = p.oid AND i.classoid = 'pg_catalog.pg_proc'::regclass
+WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(p.proacl) AS x WHERE x.grantee = 0)
+  AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(i.initprivs) AS x WHERE x.grantee = 0)
+UNION ALL
+SELECT format('%s may %s parameter %s', coalesce(o.rolname, 'PUBLIC'), lower(x.privilege_type), a.parname)
+FROM pg_catalog.pg_parameter_acl a
+CROSS JOIN LATERAL pg_catalog.aclexplode(a.paracl) AS x
+LEFT JOIN logins o ON o.oid = x.grantee
+WHERE o.oid IS NOT NULL OR x.grantee = 0
+UNION ALL
+SELECT format('%s may use language %s', o.rolname, l.lanname)
+FROM pg_catalog.pg_language l
+CROSS JOIN LATERAL pg_catalog.aclexplode(l.lanacl) AS x
+JOIN logins o ON o.oid = x.grantee
+UNION ALL
+SELECT format(
+    '%s may execute %s, which acts as %s', string_agg(o.rolname, ', ' ORDER BY o.rolname), p.oid::regprocedure,
+    pg_catalog.pg_get_userbyid(p.proowner)
+)
+FROM elsewhere p
+JOIN pg_catalog.pg_roles w ON w.oid = p.proowner
+JOIN logins o ON pg_catalog.has_function_privilege(o.oid, p.oid, 'EXECUTE')
+    AND pg_catalog.has_schema_privilege(o.oid, p.pronamespace, 'USAGE')
+WHERE p.prosecdef AND (w.rolsuper OR pg_catalog.pg_has_role(w.oid, 'celerytrail_owner', 'MEMBER'))
+  AND NOT EXISTS (
+      SELECT
+      FROM pg_catalog.pg_depend d
+      WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+  )
+GROUP BY p.oid, p.proowner
+UNION ALL
+-- With the rights of the ledger's owner, when one of its functions makes or drops a partition.
+SELECT format('event trigger %s runs %s when the ledger makes or drops a partition', e.evtname, e.evtfoid::regprocedure)
+FROM pg_catalog.pg_event_trigger e
+WHERE e.evtenabled <> 'D'
 ORDER BY 1;

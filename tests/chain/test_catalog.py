@@ -135,6 +135,22 @@ CHANGES = {
         f"ALTER TABLE celerytrail.spans DETACH PARTITION celerytrail.spans_{DAY}",
         f"changed table celerytrail.spans_{DAY}",
     ),
+    "partition elsewhere": (
+        "CREATE TABLE public.rest PARTITION OF celerytrail.spans DEFAULT",
+        "added table public.rest",
+    ),
+    "table below": (
+        "CREATE TABLE public.more () INHERITS (celerytrail.chain)",
+        "added table public.more",
+    ),
+    "statistics of user data": (
+        f"ALTER TABLE celerytrail.payloads_{DAY} ALTER COLUMN body SET STATISTICS 100",
+        f"changed columns of celerytrail.payloads_{DAY}",
+    ),
+    "statistics of several columns": (
+        "CREATE STATISTICS celerytrail.both ON kind, excerpt FROM celerytrail.searchable",
+        "added statistics celerytrail.both",
+    ),
     "index": ("DROP INDEX celerytrail.spans_event", "missing index celerytrail.spans_event"),
     "constraint": (
         "ALTER TABLE celerytrail.spans DROP CONSTRAINT spans_day",

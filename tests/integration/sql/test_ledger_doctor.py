@@ -43,6 +43,18 @@ CASES: dict[str, tuple[str, str, Level, str]] = {
         Level.WARN,
         "every role begins with client_encoding = LATIN1",
     ),
+    "literals of everybody": (
+        "session_settings",
+        "ALTER DATABASE {name} SET standard_conforming_strings = off",
+        Level.WARN,
+        "every role begins with standard_conforming_strings = off",
+    ),
+    "read only": (
+        "session_settings",
+        "ALTER DATABASE {name} SET default_transaction_read_only = true",
+        Level.WARN,
+        "every role begins with default_transaction_read_only = true",
+    ),
     "unknown migration": (
         "schema",
         "INSERT INTO celerytrail.migrations (id, name, sha256) VALUES (9999, '9999_more', '')",
@@ -91,6 +103,12 @@ CASES: dict[str, tuple[str, str, Level, str]] = {
         "GRANT TEMPORARY ON DATABASE {name} TO PUBLIC",
         Level.WARN,
         "PUBLIC",
+    ),
+    "right outside": (
+        "rights",
+        "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO celerytrail_sink",
+        Level.WARN,
+        "celerytrail_sink may execute pg_read_file(text)",
     ),
     "partition": (
         "partitions",
