@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ class Program:
             raise AssertionError(
                 f"{self.name} did not end on {signal.Signals(signum).name}:\n{self.tail()}"
             ) from None
+
+    def end(self) -> None:
+        """Stop it if it still runs."""
+        if self.alive():
+            self.stop()
 
     def said(self, text: str) -> bool:
         """Tell whether it has said this: by now that may stand before the end that ``tail`` shows."""
@@ -303,14 +308,15 @@ class Pipeline:
             self.postgres.drop_database(name)
 
     def close(self) -> None:
-        """End every process, the shipper last: it drains what the workers left."""
-        for program in reversed(self.programs):
-            if program.name != "sink" and program.alive():
-                program.stop()
-        kill(self.shipper_pids())
-        for program in self.programs:
-            if program.alive():
-                program.stop()
+        """End every process, sinks last. One that does not end in order keeps no other from ending."""
+        sinks = [program for program in self.programs if program.name == "sink"]
+        others = [program for program in self.programs if program.name != "sink"]
+        with ExitStack() as ending:  # what is put on it last comes first
+            for program in sinks:
+                ending.callback(program.end)
+            ending.callback(lambda: kill(self.shipper_pids()))
+            for program in others:
+                ending.callback(program.end)
 
 
 @contextmanager
