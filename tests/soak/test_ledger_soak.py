@@ -14,6 +14,7 @@ from tests.span_rows import NOON
 pytest_plugins = ["tests.databases"]
 
 
+@pytest.mark.timeout(900)
 def test_writers_a_verifier_and_a_server_that_is_killed(
     server_directory: Path, postgres_bin: str | None
 ) -> None:
@@ -24,7 +25,7 @@ def test_writers_a_verifier_and_a_server_that_is_killed(
         empty = MigratedDatabase(server, "soak", b"")
         empty.rows("SELECT celerytrail.ensure_partitions(%s - 1, current_date)", NOON.date())
         database = MigratedDatabase(server, "soak", empty.new_token(name="shop"))
-        plan = Plan(writers=4, seconds=300, batches=60, kill_every_seconds=2, seed=20260101)
+        plan = Plan(writers=4, seconds=800, batches=60, kill_every_seconds=2, seed=20260101)
         outcome = LedgerSoak(database, plan, lambda text: None).run()
     assert outcome.passed, outcome
     assert outcome.batches == 4 * 60
