@@ -78,7 +78,7 @@ def cosign(
                 "the checkpoint does not continue the one that was cosigned last: "
                 + "; ".join(wrong[:3])
             )
-        note = key.add_to(_note_of(place.contents.entries, newest))
+        note = key.add_to(_note_of(place.contents.entries, newest, keys, notes))
         file.append(note)
     return Cosigned(newest, note, blocks)
 
@@ -124,5 +124,22 @@ def _least(head: Head, epochs: list[NewEpoch]) -> Head:
     return head
 
 
-def _note_of(entries: tuple[Entry, ...], checkpoint: Checkpoint) -> SignedNote:
-    return next(entry.note for entry in entries if entry.statement == checkpoint)
+def _note_of(
+    entries: tuple[Entry, ...], checkpoint: Checkpoint, keys: list[VerifierKey], notes: Believed
+) -> SignedNote:
+    """Return the note of a checkpoint with the lines of its keys alone.
+
+    Whoever may write the place can add lines that sign nothing: as many as a note has room for, or one
+    that says to be the witness's.
+    """
+    found = next(entry.note for entry in entries if entry.statement == checkpoint)
+    believed_keys = [*keys, *(change.new for change in notes.changes)]
+    lines = {
+        (one.name, one.key_hash): one
+        for one in found.signatures
+        if any(
+            (key.name, key.key_hash) == (one.name, one.key_hash) and key.signed(found)
+            for key in believed_keys
+        )
+    }
+    return SignedNote(found.text, tuple(lines.values()))
