@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+from celerytrail.sql.chain_hash import FORMAT_VERSION
 from celerytrail.sql.checkpoint.checkpoint_file import Contents, Entry
 from celerytrail.sql.checkpoint.note_keys import VerifierKey
 from celerytrail.sql.checkpoint.statement import Checkpoint, KeyChange, NewEpoch
@@ -81,6 +82,12 @@ def believed(
         for before, after in pairwise(epochs)
         if before.epoch == after.epoch
     ]
+    changes = [entry.statement for entry in entries if isinstance(entry.statement, KeyChange)]
+    faults += [
+        f"{old.key_id} was followed by more than one key: " + ", ".join(key.key_id for key in after)
+        for old, after in _followers(changes).items()
+        if len(after) > 1
+    ]
     cosigned = None
     if witness is not None:
         cosigned = tuple(
@@ -91,7 +98,7 @@ def believed(
     return Believed(
         tuple(checkpoints),
         tuple(epochs),
-        tuple(entry.statement for entry in entries if isinstance(entry.statement, KeyChange)),
+        tuple(changes),
         cosigned,
         tuple(faults),
     )
@@ -134,6 +141,13 @@ def _retired(
     return retired
 
 
+def _followers(changes: Sequence[KeyChange]) -> dict[VerifierKey, tuple[VerifierKey, ...]]:
+    found: dict[VerifierKey, dict[VerifierKey, None]] = {}
+    for change in changes:
+        found.setdefault(change.old, {})[change.new] = None
+    return {old: tuple(after) for old, after in found.items()}
+
+
 def _fault(entry: Entry, retired: dict[VerifierKey, datetime | None]) -> str | None:
     """Return why a note is not to be believed, None where it is."""
     said = entry.statement
@@ -141,6 +155,11 @@ def _fault(entry: Entry, retired: dict[VerifierKey, datetime | None]) -> str | N
         if said.old not in retired or not said.old.signed(entry.note):
             return f"a change of keys that no given key signed: {said.old.key_id}"
         return None if said.new.signed(entry.note) else f"{said.new.key_id} did not sign it"
+    if said.format_version > FORMAT_VERSION:
+        return (
+            f"it is of format {said.format_version}, this version knows up to {FORMAT_VERSION}:"
+            " upgrade celerytrail"
+        )
     for key, until in retired.items():
         if not key.named_in(entry.note):
             continue

@@ -12,8 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from celerytrail.exporter.sink.ledger import Ledger
+from celerytrail.sql.checkpoint import key_file
 from celerytrail.sql.checkpoint.checkpoint_command import checkpoint
 from celerytrail.sql.checkpoint.checkpoint_file import opened
+from celerytrail.sql.checkpoint.signed_note import Signature
 from celerytrail.sql.checkpoint.statement import KeyChange, NewEpoch
 from celerytrail.sql.verify_command import verify
 from tests.chain.chained_ledger import ChainedLedger, write_batch
@@ -123,6 +125,24 @@ def test_a_missing_chain_is_refused(keeper: Keeper):
     assert "chain 5 is missing; it was signed at n 0" in keeper.sign(code=1).stderr
 
 
+def test_a_format_that_nobody_knows_is_refused_by_name(keeper: Keeper):
+    keeper.sign()
+    keeper.chained.tamper("UPDATE celerytrail.ledger SET format_version = 2")
+    assert "says that it has format 2" in keeper.sign(code=4).stderr
+    said = keeper.verify()
+    assert (said.exit_code, "says that it has format 2" in said.output) == (4, True)
+
+
+def test_a_note_of_a_format_that_nobody_knows_is_refused_by_name(keeper: Keeper):
+    keeper.sign()
+    text = str(keeper.notes()[0].note).partition("\n\n")[0].replace("format 1", "format 2")
+    newer = key_file.read_private(keeper.key).sign(f"{text}\n")
+    with keeper.file.open("a") as file:
+        file.write(json.dumps({"note": str(newer)}) + "\n")
+    said = keeper.verify()
+    assert (said.exit_code, "note 2: it is of format 2" in said.stdout) == (1, True)
+
+
 def test_another_ledger_is_refused(keeper: Keeper):
     keeper.sign()
     keeper.chained.tamper("UPDATE celerytrail.ledger SET ledger_id = gen_random_uuid()")
@@ -133,7 +153,7 @@ def test_another_ledger_is_refused(keeper: Keeper):
 def test_a_clock_that_went_back_is_refused(keeper: Keeper, monkeypatch: pytest.MonkeyPatch):
     keeper.sign()
     line = keeper.file.read_text("utf-8")
-    from celerytrail.sql.checkpoint import key_file, signed_note
+    from celerytrail.sql.checkpoint import signed_note
 
     text = json.loads(line)["note"].partition("\n\n")[0]
     year = text.partition("\ntime ")[2][:4]
@@ -347,6 +367,19 @@ def test_a_change_of_keys_by_somebody_else_changes_nothing(keeper: Keeper):
     assert (said.exit_code, "a change of keys that no given key signed" in said.stdout) == (1, True)
 
 
+def test_a_key_that_was_followed_by_two_is_a_fault(keeper: Keeper):
+    keeper.sign()
+    before = keeper.file.read_bytes()
+    rotate(keeper, "second")
+    changed = keeper.file.read_bytes()[len(before) :]
+    # Somebody who has the old key puts another one beside its successor.
+    keeper.file.write_bytes(before)
+    rotate(keeper, "third")
+    keeper.file.write_bytes(keeper.file.read_bytes() + changed)
+    said = keeper.verify()
+    assert (said.exit_code, "was followed by more than one key" in said.stdout) == (1, True)
+
+
 def test_an_epoch_lets_checkpoints_go_on_after_a_restore(keeper: Keeper, ledger: Ledger):
     keeper.chained.tamper(CUT)
     keeper.sign()
@@ -447,6 +480,25 @@ def test_a_witness_cosigns_what_continues(keeper: Keeper, ledger: Ledger):
     assert (found.exit_code, "2 of them cosigned" in found.stdout) == (0, True)
     # Without the witness's file nothing is cosigned, so nothing vouches.
     assert keeper.verify(keeper.file, witness_key=public).exit_code == 3
+
+
+@pytest.mark.parametrize("name", ["junk{}", "witness"])
+def test_a_witness_keeps_no_line_that_signs_nothing(keeper: Keeper, ledger: Ledger, name: str):
+    key, own = keeper.new_key("witness"), keeper.directory / "cosigned.jsonl"
+    keeper.sign()
+    note = keeper.notes()[0].note
+    witness_key = key_file.read_public(key / keeper.public.name)
+    for number in range(15 if "{" in name else 1):
+        line = Signature(name.format(number), witness_key.key_hash, bytes(64))
+        note = note.with_signature(line)
+    keeper.file.write_text(json.dumps({"note": str(note)}) + "\n", "utf-8")
+    keeper.cosign(key, own, "--begin")
+    assert [len(entry.note.signatures) for entry in keeper.notes(own)] == [2]
+    found = keeper.verify(keeper.file, own, witness_key=key / keeper.public.name)
+    assert (found.exit_code, "1 of them cosigned" in found.stdout) == (0, True)
+    write_batch(ledger, keeper.chained.database, 21)
+    keeper.sign()
+    keeper.cosign(key, own)
 
 
 def test_a_witness_refuses_a_fork(keeper: Keeper, ledger: Ledger):
