@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from celerytrail.sql.catalog import catalog_differences
+from celerytrail.sql.chain_hash import FORMAT_VERSION
 from celerytrail.sql.checkpoint.evidence import Compared, Evidence, compare, demanded
 from celerytrail.sql.connection import connect, describe_dsn
 from celerytrail.sql.database_verifier import verify_inside
@@ -251,6 +252,11 @@ def _describe(dsn: str) -> tuple[uuid.UUID, int, list[str]]:
             row = connection.execute(queries("verify")["ledger"]).fetchone()
             if row is None:
                 raise CannotVerify(f"the ledger at {describe_dsn(dsn)} has no identity row")
+            if row[1] != FORMAT_VERSION:
+                raise CannotVerify(
+                    f"the ledger at {describe_dsn(dsn)} says that it has format {row[1]}, this version"
+                    f" knows {FORMAT_VERSION}: upgrade celerytrail, or find out who changed that"
+                )
             return row[0], row[1], catalog_differences(connection)
         except psycopg.errors.UndefinedTable as error:
             raise CannotVerify(

@@ -251,7 +251,7 @@ COPY (
             END AS is_misplaced
         FROM counted k
         LEFT JOIN claimed b ON b.kind = k.kind AND b.batch_id = k.batch_id AND b.day = k.day
-        LEFT JOIN pg_class p ON p.oid = k.place
+        LEFT JOIN pg_catalog.pg_class p ON p.oid = k.place
     )
     SELECT c.chain, c.n, k.batch_id, k.day, k.cnt, k.claimed, k.is_misplaced
     FROM compared k
