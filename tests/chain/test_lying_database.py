@@ -162,7 +162,8 @@ def test_a_table_that_answers_with_a_query_is_named(migrated: MigratedDatabase):
         connection.execute(
             "CREATE VIEW celerytrail.lying AS SELECT * FROM celerytrail.quarantine;"
             "SET LOCAL allow_system_table_mods = on;"
-            "UPDATE pg_class SET relkind = 'r', relam = (SELECT oid FROM pg_am WHERE amname = 'heap')"
+            "UPDATE pg_class SET relkind = 'r', relfilenode = oid,"
+            " relam = (SELECT oid FROM pg_am WHERE amname = 'heap')"
             " WHERE oid = 'celerytrail.lying'::regclass"
         )
         found = catalog_differences(connection)
