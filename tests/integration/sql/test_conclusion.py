@@ -346,7 +346,7 @@ def test_a_host_that_is_waited_for_holds_up_no_other(
 ) -> None:
     """More of its runs are open than one round concludes, and they come first."""
     write(migrated, ledger, [beat(1, 30), *a_run("a0", 25), *a_run("a1", 25, seq=4)])
-    there = {"worker": "celery@c", "host": "c"}
+    there: dict[str, Any] = {"worker": "celery@c", "host": "c"}
     main, child = uuid.uuid5(MAIN, "c"), uuid.uuid5(CHILD, "c")
     write(migrated, ledger, [beat(1, 30, main, **there), *a_run("z", 25, child, **there)])
     age(migrated, 20)
