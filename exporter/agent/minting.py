@@ -73,8 +73,11 @@ class TrailMint:
         length = chain_length(message.embedded, request)
         if above is not None and above.again and above.trail.send_id:
             # The task in hand sends its own id again, a retry or a replace: a sibling, no child.
+            # After the send before by any clock: the sends of a task are ordered by these times alone.
             trail = above.trail._replace(
-                send_id=self._ids.span_id(), sent_unix_nano=now, queue=message.queue
+                send_id=self._ids.span_id(),
+                sent_unix_nano=max(now, above.trail.sent_unix_nano + 1),
+                queue=message.queue,
             )
             return Minted(trail.text(), above.run_id or None, body_id, None, length)
         polls = facts.get("task") == CHORD_UNLOCK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -169,6 +170,25 @@ def test_a_retry_is_a_sibling_that_links_to_the_run_before(recorded: Recorded, a
     assert retried.fields["exception_class"] == "KeyError"
     assert retried.fields["run_id"] == started.fields["run_id"]
     assert recorded.of("group") == []
+
+
+@pytest.mark.parametrize("how", ["retry", "replace"])
+def test_a_task_that_is_sent_again_comes_after_the_send_before_by_whatever_clock(
+    recorded: Recorded, app: Celery, how: str
+) -> None:
+    """The publisher's clock is an hour ahead of the worker's."""
+
+    @app.task(shared=False, name="again", bind=True, max_retries=3)
+    def again(self: Any) -> None:
+        if how == "retry":
+            raise self.retry(countdown=0)
+        raise self.replace(app.tasks["add"].si(1, 2))
+
+    ahead = time.time_ns() + 3600 * 10**9
+    run(app, "again", **{TRAIL_HEADER: a_trail(sent_unix_nano=ahead)})
+    (sent,) = recorded.of("sent")
+    assert trail_of(sent)["sent_unix_nano"] == ahead + 1
+    assert sent.fields["start_unix_nano"] < ahead
 
 
 def test_what_a_task_publishes_hangs_under_its_run(recorded: Recorded, app: Celery) -> None:
