@@ -58,6 +58,9 @@ ALTERED = {
     f"GRANT INSERT (queue) ON celerytrail.spans_{today():%Y%m%d} TO celerytrail_sink": (
         f"right to INSERT celerytrail.spans_{today():%Y%m%d} {SINK}"
     ),
+    f"GRANT TRUNCATE ON celerytrail.payloads_{today():%Y%m%d} TO celerytrail_actions": (
+        f"right to TRUNCATE celerytrail.payloads_{today():%Y%m%d} of celerytrail_actions"
+    ),
     "CREATE TABLE public.later PARTITION OF celerytrail.spans FOR VALUES IN ('2031-01-01')": (
         "table public.later below celerytrail.spans"
     ),
