@@ -5,9 +5,10 @@ WITH bars AS MATERIALIZED (
     WHERE s.workflow_id = ${workflow_id:sqlstring}
       AND
       -- include: deployment_filter as s
-    ORDER BY s."parentSpanID" IS NOT NULL, s."startTime", s."kind" DESC, s."spanID"
+    -- The root first. By a first key that tells bars apart: what is equal by it is looked at again, key by key.
+    ORDER BY CASE WHEN s."parentSpanID" IS NULL THEN '-infinity' ELSE s."startTime" END, s."kind" DESC, s."spanID"
     LIMIT 2000
-), root AS (
+), root AS MATERIALIZED (
     -- A workflow that two deployments know of has a root in each: a trace may have one only.
     SELECT b."spanID", b.namespace, b.service, b.environment
     FROM bars b
@@ -19,9 +20,9 @@ SELECT
     b."traceID",
     b."spanID",
     CASE
-        WHEN b."spanID" = r."spanID" THEN NULL
+        WHEN b."spanID" = (SELECT r."spanID" FROM root r) THEN NULL
         WHEN b."parentSpanID" IN (SELECT p."spanID" FROM bars p) THEN b."parentSpanID"
-        ELSE r."spanID"
+        ELSE (SELECT r."spanID" FROM root r)
     END AS "parentSpanID",
     b."operationName",
     b."serviceName",
@@ -35,6 +36,5 @@ SELECT
     b."logs",
     b."references"
 FROM bars b
-JOIN root r
-    ON r.namespace = b.namespace AND r.service = b.service AND r.environment = b.environment
-ORDER BY b."parentSpanID" IS NOT NULL, b."startTime", b."kind" DESC, b."spanID"
+WHERE (b.namespace, b.service, b.environment) = (SELECT r.namespace, r.service, r.environment FROM root r)
+ORDER BY CASE WHEN b."parentSpanID" IS NULL THEN '-infinity' ELSE b."startTime" END, b."kind" DESC, b."spanID"
