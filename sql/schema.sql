@@ -30,6 +30,22 @@ CREATE SCHEMA celerytrail_views;
 
 ALTER SCHEMA celerytrail_views OWNER TO celerytrail_owner;
 
+-- Name: bar_task; Type: TYPE; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE TYPE celerytrail.bar_task AS (
+	task_id text,
+	task_name text,
+	updated_at timestamp with time zone,
+	send_id bytea,
+	is_unfinished boolean,
+	group_id text,
+	body_of text,
+	group_bar_id text,
+	tags text
+);
+
+ALTER TYPE celerytrail.bar_task OWNER TO celerytrail_owner;
+
 -- Name: begun_intent; Type: TYPE; Schema: celerytrail; Owner: celerytrail_owner
 
 CREATE TYPE celerytrail.begun_intent AS (
@@ -366,6 +382,22 @@ CREATE FUNCTION celerytrail.bar_attribute(attribute text, said text) RETURNS tex
     RETURN (((('{"key":"'::text || attribute) || '","value":'::text) || to_json(said)) || '}'::text);
 
 ALTER FUNCTION celerytrail.bar_attribute(attribute text, said text) OWNER TO celerytrail_owner;
+
+-- Name: bar_ms(bigint); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.bar_ms(unix_nano bigint) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((unix_nano >= '1010000000000000000'::bigint) AND (unix_nano <= '9000000000000000000'::bigint)) THEN ((((unix_nano + 50) / 1000000))::double precision + (((((unix_nano + 50) / 100) % (10000)::bigint))::double precision / ('10000'::numeric)::double precision)) ELSE (((unix_nano)::numeric / 1000000.0))::double precision END;
+
+ALTER FUNCTION celerytrail.bar_ms(unix_nano bigint) OWNER TO celerytrail_owner;
+
+-- Name: bar_ms_between(bigint, bigint); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.bar_ms_between(start_unix_nano bigint, end_unix_nano bigint) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (((start_unix_nano >= '1010000000000000000'::bigint) AND (start_unix_nano <= '9000000000000000000'::bigint)) AND (((end_unix_nano - start_unix_nano) >= 0) AND ((end_unix_nano - start_unix_nano) <= '9000000000000000'::bigint))) THEN (((((end_unix_nano + 50) / 100) - ((start_unix_nano + 50) / 100)))::double precision / ('10000'::numeric)::double precision) ELSE (GREATEST((((end_unix_nano)::numeric / 1000000.0) - ((start_unix_nano)::numeric / 1000000.0)), (0)::numeric))::double precision END;
+
+ALTER FUNCTION celerytrail.bar_ms_between(start_unix_nano bigint, end_unix_nano bigint) OWNER TO celerytrail_owner;
 
 -- Name: begin_erasure(uuid, text, text, text, text[], text, text, text, text, text, timestamp with time zone, timestamp with time zone, text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -826,7 +858,8 @@ BEGIN
 
     -- One statement, so that tasks, spans and actions are as they were at one moment.
     WITH newest AS MATERIALIZED (
-        SELECT t.* FROM celerytrail.tasks t ORDER BY t.updated_at DESC NULLS LAST LIMIT 2000
+        -- In the order of the index, which has those without a time first.
+        SELECT t.* FROM celerytrail.tasks t WHERE t.updated_at IS NOT NULL ORDER BY t.updated_at DESC LIMIT 2000
     ), chosen AS (
         (
             SELECT t.namespace, t.service, t.environment, t.task_id
@@ -834,7 +867,7 @@ BEGIN
             ORDER BY random() LIMIT each
         )
         UNION
-        (SELECT n.namespace, n.service, n.environment, n.task_id FROM newest n ORDER BY n.updated_at DESC NULLS LAST LIMIT each)
+        (SELECT n.namespace, n.service, n.environment, n.task_id FROM newest n ORDER BY n.updated_at DESC LIMIT each)
         UNION
         -- Where two events had something to settle.
         (
@@ -1181,7 +1214,6 @@ DECLARE
     found record;
     one record;
     candidates celerytrail.spans[] := '{}';
-    parents uuid[] := '{}';
     seen timestamptz[] := '{}';
     heard_streams uuid[];
     late_hosts text[];
@@ -1194,15 +1226,7 @@ BEGIN
     END IF;
     SELECT c.silent_after INTO STRICT bound FROM celerytrail.conclusion c;
     since := clock_timestamp() - bound;
-    FOR found IN
-        SELECT w.started, w.parent_stream_id, w.last_seen_at
-        FROM celerytrail.runs_without_process(since, least(greatest(at_most, 1), 1000)) AS w
-    LOOP
-        candidates := candidates || found.started;
-        parents := parents || coalesce(found.parent_stream_id, (found.started).stream_id);
-        seen := seen || found.last_seen_at;
-    END LOOP;
-    IF cardinality(candidates) = 0 THEN
+    IF NOT EXISTS (SELECT FROM celerytrail.runs_without_process(since, 1, '{}', '{}')) THEN
         RETURN;
     END IF;
     heard_since := celerytrail.first_batch_heard(since, 5);
@@ -1219,6 +1243,15 @@ BEGIN
     INTO heard_streams, late_hosts
     FROM celerytrail.spans s
     WHERE s.batch_id >= heard_since AND s.received_at >= since;
+    FOR found IN
+        SELECT w.started, w.last_seen_at
+        FROM celerytrail.runs_without_process(
+            since, least(greatest(at_most, 1), 1000), heard_streams, late_hosts
+        ) AS w
+    LOOP
+        candidates := candidates || found.started;
+        seen := seen || found.last_seen_at;
+    END LOOP;
 
     FOR one IN
         SELECT
@@ -1230,9 +1263,6 @@ BEGIN
             SELECT candidates[u.ordinality] AS started, u.ordinality::int4 AS n
         ) AS c
         JOIN celerytrail.principals p ON p.principal_id = (c.started).principal_id
-        WHERE NOT (c.started).stream_id = ANY (heard_streams)
-          AND NOT parents[c.n] = ANY (heard_streams)
-          AND NOT coalesce((c.started).host = ANY (late_hosts), false)
         GROUP BY 1, 2, 3
         ORDER BY 1, 2, 3
     LOOP
@@ -1270,6 +1300,35 @@ ALTER FUNCTION celerytrail.conclude_lost(at_most integer) OWNER TO celerytrail_o
 -- Name: FUNCTION conclude_lost(at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
 COMMENT ON FUNCTION celerytrail.conclude_lost(at_most integer) IS 'Adds a row "lost", marked as inferred, for each run whose process is gone, and returns them. What decides is in the ledger and the table conclusion; the caller chooses only how many at most.';
+
+-- Name: concluder_is_silenced(text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+
+CREATE FUNCTION celerytrail.concluder_is_silenced(of_namespace text, of_service text, of_environment text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT EXISTS (
+        SELECT
+        FROM celerytrail.principals p
+        WHERE p.name = 'concluder of ' || concat_ws('/', of_namespace, of_service, of_environment)
+          AND (
+              p.disabled_at IS NOT NULL
+              OR (p.namespace, p.service, p.environment) <> (of_namespace, of_service, of_environment)
+              OR NOT EXISTS (
+                  SELECT
+                  FROM celerytrail.tokens t
+                  WHERE t.principal_id = p.principal_id AND t.revoked_at IS NULL
+                    AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+              )
+          )
+    )
+$$;
+
+ALTER FUNCTION celerytrail.concluder_is_silenced(of_namespace text, of_service text, of_environment text) OWNER TO celerytrail_owner;
+
+-- Name: FUNCTION concluder_is_silenced(of_namespace text, of_service text, of_environment text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+
+COMMENT ON FUNCTION celerytrail.concluder_is_silenced(of_namespace text, of_service text, of_environment text) IS 'Whether somebody revoked or disabled what concludes lost runs in a deployment.';
 
 -- Name: continue_erasure(uuid, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -2380,7 +2439,8 @@ DECLARE
     this_ledger uuid;
 BEGIN
     SELECT ledger_id INTO STRICT this_ledger FROM celerytrail.ledger;
-    SELECT * INTO STRICT head FROM celerytrail.chain_head WHERE chain = NEW.chain FOR UPDATE;
+    -- The key stays, so that a principal of this chain can be made, and its transaction seal a block, meanwhile.
+    SELECT * INTO STRICT head FROM celerytrail.chain_head WHERE chain = NEW.chain FOR NO KEY UPDATE;
     next_n := head.n + 1;
     next_linked_at := greatest(clock_timestamp(), head.linked_at);
     next_hash := sha256(
@@ -3507,9 +3567,9 @@ ALTER FUNCTION celerytrail.runs_by_ledger(task_ids text[]) OWNER TO celerytrail_
 
 COMMENT ON FUNCTION celerytrail.runs_by_ledger(task_ids text[]) IS 'The rows of runs for these tasks as the ledger has them.';
 
--- Name: runs_without_process(timestamp with time zone, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: runs_without_process(timestamp with time zone, integer, uuid[], text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer) RETURNS TABLE(started celerytrail.spans, parent_stream_id uuid, last_seen_at timestamp with time zone)
+CREATE FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer, heard_streams uuid[], late_hosts text[]) RETURNS TABLE(started celerytrail.spans, parent_stream_id uuid, last_seen_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3523,15 +3583,16 @@ CREATE FUNCTION celerytrail.runs_without_process(silent_since timestamp with tim
     JOIN celerytrail.streams o
         ON o.stream_id = s.stream_id
        AND (o.namespace, o.service, o.environment) = (s.namespace, s.service, s.environment)
-    -- A pool child says nothing between two tasks. Its worker's main process does: the newest of that
-    -- name on that host that was there before the child.
+    -- A pool child says nothing between two tasks. Its worker's main process does: the newest of that name on
+    -- that host that had said anything when the run began. When it opened its stream is not asked alone: its
+    -- clock may have been set back since.
     LEFT JOIN LATERAL (
         SELECT w.stream_id, w.updated_at, w.closed_at, w.abandoned_at
         FROM celerytrail.streams w
         WHERE w.process_kind = 'worker' AND w.worker = o.worker AND w.host = o.host
           AND (w.namespace, w.service, w.environment) = (o.namespace, o.service, o.environment)
-          AND coalesce(w.opened_at, w.first_seen_at) <= coalesce(o.opened_at, o.first_seen_at)
-        ORDER BY coalesce(w.opened_at, w.first_seen_at) DESC
+          AND least(w.opened_at, w.first_seen_at) <= s.event_time
+        ORDER BY least(w.opened_at, w.first_seen_at) DESC
         LIMIT 1
     ) AS p ON true
     WHERE r.finished_at IS NULL
@@ -3543,6 +3604,11 @@ CREATE FUNCTION celerytrail.runs_without_process(silent_since timestamp with tim
           OR least(p.closed_at, p.abandoned_at) < silent_since
           OR greatest(p.updated_at, o.updated_at) < silent_since AND p.stream_id IS NOT NULL
       )
+      -- What holds up a conclusion holds up no other: these do not count among those at most.
+      AND NOT s.stream_id = ANY (heard_streams)
+      AND NOT coalesce(p.stream_id = ANY (heard_streams), false)
+      AND NOT coalesce(s.host = ANY (late_hosts), false)
+      AND NOT celerytrail.concluder_is_silenced(s.namespace, s.service, s.environment)
       -- The main process told the end of its send, or the ledger has one that the read model lacks.
       AND NOT EXISTS (
           SELECT
@@ -3557,7 +3623,7 @@ CREATE FUNCTION celerytrail.runs_without_process(silent_since timestamp with tim
     LIMIT at_most
 $$;
 
-ALTER FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer) OWNER TO celerytrail_owner;
+ALTER FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer, heard_streams uuid[], late_hosts text[]) OWNER TO celerytrail_owner;
 
 -- Name: seal_actions(); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -3948,192 +4014,42 @@ ALTER FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds doubl
 
 COMMENT ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) IS 'Takes over the open intents whose lease ran out, at most 100, each by one caller only, with what they told on the way.';
 
--- Name: task_bars(text[], text, text, text, date, date, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: task_steps(text[], text, text, text, date, date); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) RETURNS TABLE(task_id text, bar_id text, parent_bar_id text, name text, place text, start_ms numeric, end_ms numeric, kind text, status_code integer, status_message text, tags text, service_tags text, points text, follows text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 ROWS 100
+CREATE FUNCTION celerytrail.task_steps(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date) RETURNS SETOF celerytrail.task_step
+    LANGUAGE plpgsql STABLE COST 10000 ROWS 500
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
+    SET constraint_exclusion TO 'off'
     AS $_$
-#variable_conflict use_column
 DECLARE
-    deployment_tags text := concat_ws(
-        ',', celerytrail.bar_attribute('service.namespace', of_namespace),
-        celerytrail.bar_attribute('deployment.environment.name', of_environment)
-    );
-    quoted_workflow text := to_json(of_workflow);
-    retained_from date := (SELECT h.retained_from FROM celerytrail.horizon h);
-    found_steps celerytrail.task_step[];
+    -- Events whose clock was beyond all days. Mostly there are none: then nothing is planned for them.
+    beyond text := CASE WHEN pg_relation_size('celerytrail.spans_before_all') > 0 THEN ' OR s.day = ''-infinity''' ELSE '' END
+        || CASE WHEN pg_relation_size('celerytrail.spans_after_all') > 0 THEN ' OR s.day = ''infinity''' ELSE '' END;
 BEGIN
     -- Days as constants: the partitions of all others are not even looked at. The tasks behind a subquery: the planner
     -- would look for each of them among the most common ones of each day.
-    EXECUTE format(
+    RETURN QUERY EXECUTE format(
         $spans$
-            SELECT array_agg(ROW(
+            SELECT
                 s.task_id, s.step, s.event_id, s.span_id, s.parent_span_id, s.send_id, s.run_id,
                 s.trace_id, s.span_name, s.span_kind, s.status_code, s.start_unix_nano, s.end_unix_nano,
                 s.retries, s.queue, s.worker, s.host, s.pid, s.exception_class
-            )::celerytrail.task_step)
             FROM celerytrail.spans s
             WHERE s.task_id = ANY ((SELECT $1)::text[])
               AND (s.namespace, s.service, s.environment) = ($2, $3, $4)
-              -- The partitions of these days, and those of the events whose clock was beyond all days.
-              AND (s.day BETWEEN %L AND %L OR s.day IN ('-infinity', 'infinity'))
+              AND (s.day BETWEEN %L AND %L%s)
         $spans$,
-        from_day, to_day
+        from_day, to_day, beyond
     )
-    INTO found_steps
     USING of_tasks, of_namespace, of_service, of_environment;
-
-    RETURN QUERY
-    WITH known AS MATERIALIZED (
-        -- What all steps of a task have in common.
-        SELECT
-            t.task_id, t.task_name, t.updated_at, t.send_id,
-            t.finished_at IS NULL OR t.state = 'retried' AS is_unfinished,
-            c.group_id AS body_of, g.bar_id AS group_bar_id,
-            concat_ws(
-                ',', celerytrail.bar_attribute('task_id', t.task_id), celerytrail.bar_attribute('task', t.task_name)
-            ) AS tags
-        FROM celerytrail.tasks t
-        -- The chord whose body it is.
-        LEFT JOIN LATERAL (
-            SELECT o.group_id
-            FROM celerytrail.groups o
-            WHERE o.chord_body_id = t.task_id
-              AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment)
-            LIMIT 1
-        ) AS c ON true
-        LEFT JOIN celerytrail.workflow_groups g
-            ON g.workflow_id = of_workflow AND g.group_id = coalesce(c.group_id, t.group_id)
-           AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment)
-        WHERE t.task_id = ANY (of_tasks)
-          AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
-    )
-    SELECT
-        k.task_id, b.bar_id,
-        CASE
-            WHEN NOT s.is_send AND s.has_send THEN encode(s.send_id, 'hex')
-            WHEN k.group_bar_id IS NOT NULL THEN k.group_bar_id
-            ELSE coalesce(
-                (
-                    SELECT encode(r.run_id, 'hex')
-                    FROM celerytrail.runs r
-                    WHERE s.is_send AND r.run_id = s.parent_span_id
-                      AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
-                      -- What retention has dropped is no bar.
-                      AND (r.started_at AT TIME ZONE 'UTC')::date >= retained_from
-                      AND (
-                          SELECT coalesce(t.root_group_id, t.root_id, t.task_id)
-                          FROM celerytrail.tasks t
-                          WHERE t.task_id = r.task_id
-                            AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
-                      ) = of_workflow
-                ),
-                root_bar_id
-            )
-        END,
-        CASE
-            WHEN s.is_send THEN
-                s.span_name || coalesce(': ' || k.task_name, '')
-                || CASE WHEN s.retries > 0 THEN ', attempt ' || (s.retries + 1) ELSE '' END
-            WHEN b.part = 2 THEN 'run ' || coalesce(k.task_name, '')
-            ELSE s.span_name
-        END,
-        -- Grafana gives each its own colour: who sent it, the queue it waited in, the worker that ran it.
-        CASE
-            WHEN s.is_send THEN of_service
-            WHEN b.part = 1 AND s.step = 'started' THEN coalesce('queue ' || s.queue, of_service)
-            ELSE coalesce(s.worker, of_service)
-        END,
-        CASE WHEN b.part = 2 THEN s.end_unix_nano ELSE s.start_unix_nano END / 1000000.0,
-        CASE
-            WHEN b.part = 1 THEN s.end_unix_nano / 1000000.0
-            WHEN s.ended_unix_nano IS NOT NULL THEN greatest(s.ended_unix_nano, s.end_unix_nano) / 1000000.0
-            WHEN k.send_id = s.send_id AND k.is_unfinished THEN extract(epoch FROM now()) * 1000
-            ELSE greatest(extract(epoch FROM k.updated_at) * 1000, s.end_unix_nano / 1000000.0)
-        END,
-        CASE
-            WHEN b.part = 2 OR s.span_kind = 5 THEN 'consumer'
-            WHEN s.span_kind = 4 THEN 'producer'
-            WHEN s.span_kind = 3 THEN 'client'
-            WHEN s.span_kind = 2 THEN 'server'
-            ELSE 'internal'
-        END,
-        CASE WHEN b.part = 2 THEN 0 ELSE s.status_code::int4 END,
-        s.exception_class,
-        '[' || concat_ws(
-            ',', k.tags,
-            -- What needs no quoting is not quoted.
-            '{"key":"step","value":"' || s.step || '"}', '{"key":"attempt","value":' || s.retries + 1 || '}',
-            celerytrail.bar_attribute('queue', s.queue), celerytrail.bar_attribute('worker', s.worker),
-            celerytrail.bar_attribute('error.type', s.exception_class),
-            '{"key":"trace_id","value":"' || encode(s.trace_id, 'hex') || '"}'
-        ) || ']',
-        '[' || concat_ws(
-            ',', deployment_tags, celerytrail.bar_attribute('service.instance.id', s.worker),
-            celerytrail.bar_attribute('host.name', s.host), celerytrail.bar_attribute('process.pid', s.pid)
-        ) || ']',
-        coalesce(CASE WHEN s.is_send THEN '[' || s.points || ']' END, '[]'),
-        -- A body follows its headers: the newest run of each.
-        coalesce(
-            CASE WHEN b.part = 1 AND k.body_of IS NOT NULL AND (s.is_send OR s.step = 'started' AND NOT s.has_send) THEN (
-                SELECT
-                    '[' || string_agg(
-                        '{"traceID":' || quoted_workflow || ',"spanID":"' || encode(last.run_id, 'hex') || '"}', ','
-                    ) || ']'
-                FROM (
-                    SELECT DISTINCT ON (r.task_id) r.run_id
-                    FROM celerytrail.tasks h
-                    JOIN celerytrail.runs r
-                        ON r.task_id = h.task_id
-                       AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
-                    WHERE h.group_id = k.body_of AND h.task_id <> k.task_id
-                      AND (h.namespace, h.service, h.environment) = (of_namespace, of_service, of_environment)
-                    ORDER BY r.task_id, r.started_at DESC NULLS LAST
-                ) AS last
-            ) END,
-            '[]'
-        )
-    FROM (
-        -- Each step with what those beside it say: whether its send is known, and whether the end of its run is.
-        SELECT
-            f.*,
-            f.step IN ('sent', 'send_failed') AS is_send,
-            bool_or(f.step IN ('sent', 'send_failed') AND f.span_id = f.send_id) OVER same_send AS has_send,
-            bool_or(f.span_id = f.run_id) OVER same_run AS has_run,
-            -- A run whose end nobody reported ended no later than its send did.
-            max(f.end_unix_nano) FILTER (WHERE p.ends AND p.rank >= 30) OVER same_send AS ended_unix_nano,
-            row_number() OVER (PARTITION BY f.span_id ORDER BY p.rank DESC, f.event_id) AS place,
-            row_number() OVER (PARTITION BY f.run_id, f.step ORDER BY f.event_id) AS place_in_run,
-            string_agg(
-                '{"timestamp":' || f.end_unix_nano / 1000000.0 || ',"name":"received","fields":[{"key":"event","value":"received"},'
-                || coalesce(celerytrail.bar_attribute('worker', f.worker), '{"key":"worker","value":null}') || ']}',
-                ','
-            ) FILTER (WHERE f.step = 'received') OVER same_send AS points
-        FROM unnest(found_steps) AS f
-        JOIN celerytrail.steps p ON p.step = f.step
-        WINDOW
-            same_send AS (PARTITION BY f.task_id, f.send_id),
-            same_run AS (PARTITION BY f.run_id)
-    ) AS s
-    JOIN known k ON k.task_id = s.task_id
-    -- A step is a bar; a start is the end of a wait, and of a run that is not over the beginning.
-    CROSS JOIN LATERAL (
-        SELECT 1, encode(s.span_id, 'hex')
-        WHERE s.place = 1 AND (s.step <> 'received' OR NOT s.has_send)
-        UNION ALL
-        SELECT 2, encode(s.run_id, 'hex')
-        WHERE s.step = 'started' AND s.run_id IS NOT NULL AND NOT s.has_run AND s.place_in_run = 1
-    ) AS b (part, bar_id);
 END
 $_$;
 
-ALTER FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) OWNER TO celerytrail_owner;
+ALTER FUNCTION celerytrail.task_steps(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date) OWNER TO celerytrail_owner;
 
--- Name: FUNCTION task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION task_steps(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) IS 'Every bar of these tasks of one workflow in one deployment: each send, wait and run.';
+COMMENT ON FUNCTION celerytrail.task_steps(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date) IS 'What bars are made of: the spans of these tasks in one deployment, looked for in these days alone.';
 
 -- Name: tasks_by_ledger(text[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -4316,7 +4232,7 @@ BEGIN
     SELECT e.n, e.batch_id, e.fault, NULL::date, NULL::uuid, NULL::int4, e.detail
     FROM celerytrail.verify_ends($1, $4) AS e
     WHERE e.n < 1 AND e.batch_id IS NOT NULL;
-    RETURN QUERY SELECT * FROM celerytrail.verify_range($1, $2, $3, NULL, $4);
+    RETURN QUERY SELECT * FROM celerytrail.verify_range($1, $2, $3, NULL, $4, ARRAY[$1], ARRAY[$2]);
     -- The head, last: whatever precedes it says more.
     RETURN QUERY
     SELECT e.n, e.batch_id, e.fault, NULL::date, NULL::uuid, NULL::int4, e.detail
@@ -4423,9 +4339,9 @@ ALTER FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date
 
 COMMENT ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) IS 'Names the rows of one day of one batch that differ from its kept leaves.';
 
--- Name: verify_range(integer, bigint, bytea, bigint, integer); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: verify_range(integer, bigint, bytea, bigint, integer, integer[], bigint[]); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer DEFAULT 100) RETURNS TABLE(n bigint, batch_id bigint, fault text, day date, row_id uuid, row_position integer, detail text)
+CREATE FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer DEFAULT 100, since_chains integer[] DEFAULT NULL::integer[], since_ns bigint[] DEFAULT NULL::bigint[]) RETURNS TABLE(n bigint, batch_id bigint, fault text, day date, row_id uuid, row_position integer, detail text)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
@@ -4571,7 +4487,10 @@ BEGIN
         LEFT JOIN said g ON g.batch_id = k.batch_id AND g.day = k.day
         LEFT JOIN stored s ON s.batch_id = k.batch_id AND s.day = k.day
         LEFT JOIN kept t ON t.batch_id = k.batch_id AND t.day = k.day
-        LEFT JOIN celerytrail.announced_drops d ON d.day = k.day
+        -- An announcement before what is read now was not read again: whoever altered it is not believed.
+        LEFT JOIN celerytrail.announced_drops d
+            ON d.day = k.day
+           AND d.n > coalesce((SELECT s.n FROM unnest($6, $7) AS s (chain, n) WHERE s.chain = d.chain), 0)
         WHERE NOT coalesce(
             s.cnt = g.cnt AND s.root = g.root AND t.cnt = g.cnt AND t.root = g.root
                 AND t.leaves_root = g.root,
@@ -4645,11 +4564,11 @@ BEGIN
 END
 $_$;
 
-ALTER FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) OWNER TO celerytrail_owner;
+ALTER FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer, since_chains integer[], since_ns bigint[]) OWNER TO celerytrail_owner;
 
--- Name: FUNCTION verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer, since_chains integer[], since_ns bigint[]); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) IS 'Recomputes the links of one chain after from_n, whose hash is from_hash, up to to_n (NULL: its end), with their blocks, leaves and rows, and returns what is wrong, the earliest first. Ranges that meet are as good as one pass.';
+COMMENT ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer, since_chains integer[], since_ns bigint[]) IS 'Recomputes the links of one chain after from_n, whose hash is from_hash, up to to_n (NULL: its end), with their blocks, leaves and rows, and returns what is wrong, the earliest first. Ranges that meet are as good as one pass. since_chains and since_ns are where all chains stood before what is read now: a drop of a day that was announced up to there is not believed.';
 
 -- Name: watch_sessions(interval, interval, interval, interval); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -4738,86 +4657,266 @@ ALTER FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound i
 
 COMMENT ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) IS 'Ends sessions of Grafana''s role, and long or idle transactions of sinks and the action API, beyond the bounds. Returns each, with the reason.';
 
--- Name: workflow_bars(text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: workflow_bars(text, text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
-CREATE FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) RETURNS TABLE(task_id text, bar_id text, parent_bar_id text, name text, place text, start_ms numeric, end_ms numeric, kind text, status_code integer, status_message text, tags text, service_tags text, points text, follows text)
+CREATE FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text, of_task text) RETURNS TABLE(task_id text, bar_id text, parent_bar_id text, name text, place text, start_ms double precision, duration_ms double precision, kind text, status_code integer, status_message text, tags text, service_tags text, points text, follows text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 ROWS 100
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 #variable_conflict use_column
 DECLARE
-    deployment_tags text := concat_ws(
-        ',', celerytrail.bar_attribute('service.namespace', of_namespace),
-        celerytrail.bar_attribute('deployment.environment.name', of_environment)
-    );
+    deployment_tags text := '[' || celerytrail.bar_attribute('service.namespace', of_namespace)
+        || ',' || celerytrail.bar_attribute('deployment.environment.name', of_environment);
+    quoted_workflow text := to_json(of_workflow);
     retained_from date := (SELECT h.retained_from FROM celerytrail.horizon h);
     root_span bytea;
     root_sent_at timestamptz;
     root_bar_id text;
     members text[];
+    known celerytrail.bar_task[];
     from_day date;
     to_day date;
 BEGIN
-    -- Nobody can read a picture of more. Celery's own polls for a chord are no part of what somebody published.
-    SELECT array_agg(t.task_id), min(t.first_day), max(t.last_day) INTO members, from_day, to_day
+    SELECT
+        array_agg(t.task_id),
+        array_agg(ROW(
+            t.task_id, t.task_name, t.updated_at, t.send_id, t.finished_at IS NULL OR t.state = 'retried',
+            t.group_id, c.group_id, g.bar_id,
+            '[' || celerytrail.bar_attribute('task_id', t.task_id)
+                || coalesce(',' || celerytrail.bar_attribute('task', t.task_name), '')
+        )::celerytrail.bar_task),
+        (min(coalesce(least(t.first_sent_at, t.received_at, t.started_at, t.finished_at), '-infinity')) AT TIME ZONE 'UTC')::date - 1,
+        (max(coalesce(
+            greatest(t.updated_at, t.sent_at, t.received_at, t.started_at, t.finished_at), 'infinity'
+        )) AT TIME ZONE 'UTC')::date + 1
+    INTO members, known, from_day, to_day
     FROM (
-        SELECT m.task_id, m.first_day, m.last_day
-        FROM celerytrail.tasks_of_workflows m
-        WHERE m.workflow_id = of_workflow
-          AND (m.namespace, m.service, m.environment) = (of_namespace, of_service, of_environment)
+        SELECT one.*
+        FROM celerytrail.tasks one
+        WHERE one.task_id = of_task
+          AND (one.namespace, one.service, one.environment) = (of_namespace, of_service, of_environment)
+        UNION ALL
+        SELECT each.*
+        FROM celerytrail.tasks each
+        WHERE of_task IS NULL AND coalesce(each.root_group_id, each.root_id, each.task_id) = of_workflow
+          AND (each.namespace, each.service, each.environment) = (of_namespace, of_service, of_environment)
+          -- Celery's own polls for a chord are no part of what somebody published.
+          AND each.task_name IS DISTINCT FROM 'celery.chord_unlock'
+        -- Nobody can read a picture of more.
         LIMIT 2001
-    ) AS t;
+    ) AS t
+    -- The chord whose body it is.
+    LEFT JOIN LATERAL (
+        SELECT o.group_id
+        FROM celerytrail.groups o
+        WHERE o.chord_body_id = t.task_id
+          AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment)
+        LIMIT 1
+    ) AS c ON true
+    LEFT JOIN celerytrail.workflow_groups g
+        ON g.workflow_id = of_workflow AND g.group_id = coalesce(c.group_id, t.group_id)
+       AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment);
     IF cardinality(members) > 2000 THEN
         RETURN;
     END IF;
 
-    SELECT g.span_id, g.first_sent_at INTO root_span, root_sent_at
-    FROM celerytrail.groups g
-    WHERE g.group_id = of_workflow AND g.root_group_id = of_workflow
-      AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment);
-    root_bar_id := coalesce(
-        encode(root_span, 'hex'),
-        left(encode(sha256(convert_to('celerytrail/bar/v1 ' || of_workflow, 'UTF8')), 'hex'), 16)
-    );
+    IF of_task IS NULL THEN
+        SELECT g.span_id, g.first_sent_at INTO root_span, root_sent_at
+        FROM celerytrail.groups g
+        WHERE g.group_id = of_workflow AND g.root_group_id = of_workflow
+          AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment);
+        root_bar_id := coalesce(
+            encode(root_span, 'hex'),
+            left(encode(sha256(convert_to('celerytrail/bar/v1 ' || of_workflow, 'UTF8')), 'hex'), 16)
+        );
 
-    RETURN QUERY
-    SELECT
-        NULL::text, root_bar_id, NULL::text, w.kind || ' ' || w.name, of_service,
-        extract(epoch FROM least(w.started_at, root_sent_at)) * 1000,
-        extract(epoch FROM CASE WHEN w.unfinished > 0 THEN now() ELSE greatest(w.updated_at, w.finished_at) END) * 1000,
-        'internal',
-        CASE WHEN w.state IN ('failed', 'partially failed', 'body never ran') THEN 2 ELSE 0 END,
-        CASE WHEN w.state <> 'succeeded' THEN w.state END,
-        '[' || concat_ws(
-            ',', celerytrail.bar_attribute('workflow', of_workflow), celerytrail.bar_attribute('kind', w.kind),
-            celerytrail.bar_attribute('state', w.state), celerytrail.bar_attribute('members', w.members),
-            celerytrail.bar_attribute('succeeded', w.succeeded), celerytrail.bar_attribute('failed', w.failed),
-            celerytrail.bar_attribute('unfinished', w.unfinished)
-        ) || ']',
-        '[' || deployment_tags || ']', '[]', '[]'
-    FROM celerytrail.workflow_state(of_workflow, of_namespace, of_service, of_environment) AS w;
-
-    PERFORM
-    FROM celerytrail.groups g
-    WHERE g.root_group_id = of_workflow AND g.group_id <> of_workflow
-      AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment);
-    IF FOUND THEN
         RETURN QUERY
         SELECT
-            NULL::text, i.bar_id,
-            coalesce(
-                (
-                    SELECT o.bar_id
-                    FROM celerytrail.workflow_groups o
-                    WHERE o.workflow_id = of_workflow AND o.group_id <> i.group_id AND o.span_id = i.parent_span_id
-                      AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment)
-                    LIMIT 1
+            NULL::text, root_bar_id, NULL::text, w.kind || ' ' || w.name, of_service,
+            w.start_ms::float8, greatest(w.end_ms - w.start_ms, 0)::float8,
+            'internal',
+            CASE WHEN w.state IN ('failed', 'partially failed', 'body never ran') THEN 2 ELSE 0 END,
+            CASE WHEN w.state <> 'succeeded' THEN w.state END,
+            '[' || concat_ws(
+                ',', celerytrail.bar_attribute('workflow', of_workflow), celerytrail.bar_attribute('kind', w.kind),
+                celerytrail.bar_attribute('state', w.state), celerytrail.bar_attribute('members', w.members),
+                celerytrail.bar_attribute('succeeded', w.succeeded), celerytrail.bar_attribute('failed', w.failed),
+                celerytrail.bar_attribute('unfinished', w.unfinished)
+            ) || ']',
+            deployment_tags || ']', '[]', '[]'
+        FROM (
+            SELECT
+                s.kind, s.name, s.state, s.members, s.succeeded, s.failed, s.unfinished,
+                extract(epoch FROM least(s.started_at, root_sent_at)) * 1000 AS start_ms,
+                extract(epoch FROM CASE WHEN s.unfinished > 0 THEN now() ELSE greatest(s.updated_at, s.finished_at) END) * 1000 AS end_ms
+            FROM celerytrail.workflow_state(of_workflow, of_namespace, of_service, of_environment) AS s
+        ) AS w;
+
+        PERFORM
+        FROM celerytrail.groups g
+        WHERE g.root_group_id = of_workflow AND g.group_id <> of_workflow
+          AND (g.namespace, g.service, g.environment) = (of_namespace, of_service, of_environment);
+        IF FOUND THEN
+            RETURN QUERY
+            SELECT
+                NULL::text, i.bar_id,
+                coalesce(
+                    (
+                        SELECT o.bar_id
+                        FROM celerytrail.workflow_groups o
+                        WHERE o.workflow_id = of_workflow AND o.group_id <> i.group_id AND o.span_id = i.parent_span_id
+                          AND (o.namespace, o.service, o.environment) = (of_namespace, of_service, of_environment)
+                        LIMIT 1
+                    ),
+                    (
+                        SELECT encode(r.run_id, 'hex')
+                        FROM celerytrail.runs r
+                        WHERE r.run_id = i.parent_span_id
+                          AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
+                          -- What retention has dropped is no bar.
+                          AND (r.started_at AT TIME ZONE 'UTC')::date >= retained_from
+                          AND (
+                              SELECT coalesce(t.root_group_id, t.root_id, t.task_id)
+                              FROM celerytrail.tasks t
+                              WHERE t.task_id = r.task_id
+                                AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+                          ) = of_workflow
+                    ),
+                    root_bar_id
                 ),
+                i.kind || coalesce(' ' || m.name, ''), i.service,
+                u.start_ms::float8, greatest(u.end_ms - u.start_ms, 0)::float8,
+                'internal', CASE WHEN m.failed > 0 THEN 2 ELSE 0 END, NULL::text,
+                '[' || concat_ws(
+                    ',', celerytrail.bar_attribute('group', i.group_id), celerytrail.bar_attribute('kind', i.kind),
+                    celerytrail.bar_attribute('members', m.members), celerytrail.bar_attribute('failed', m.failed),
+                    celerytrail.bar_attribute('unfinished', m.unfinished)
+                ) || ']',
+                deployment_tags || ']', '[]', '[]'
+            FROM celerytrail.workflow_groups i
+            CROSS JOIN LATERAL (
+                SELECT
+                    count(*) AS members, min(t.task_name) AS name,
+                    min(coalesce(t.first_sent_at, t.started_at)) AS started_at, max(t.finished_at) AS finished_at,
+                    count(*) FILTER (WHERE t.finished_at IS NULL OR t.state = 'retried') AS unfinished,
+                    count(*) FILTER (
+                        WHERE t.finished_at IS NOT NULL AND t.state NOT IN ('succeeded', 'ignored', 'retried')
+                    ) AS failed
+                FROM celerytrail.tasks t
+                WHERE t.group_id = i.group_id
+                  AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
+            ) AS m
+            CROSS JOIN LATERAL (
+                SELECT
+                    extract(epoch FROM least(i.first_sent_at, m.started_at)) * 1000 AS start_ms,
+                    extract(epoch FROM CASE WHEN m.unfinished > 0 THEN now() ELSE greatest(m.finished_at, i.first_sent_at) END) * 1000 AS end_ms
+            ) AS u
+            WHERE i.workflow_id = of_workflow AND i.group_id <> of_workflow
+              AND (i.namespace, i.service, i.environment) = (of_namespace, of_service, of_environment);
+        END IF;
+    END IF;
+    IF members IS NULL THEN
+        RETURN;
+    END IF;
+
+    RETURN QUERY
+    WITH step AS MATERIALIZED (
+        SELECT f.*, f.step IN ('sent', 'send_failed') AS is_send, coalesce(f.send_id, '') AS of_send
+        FROM celerytrail.task_steps(members, of_namespace, of_service, of_environment, from_day, to_day) AS f
+    ), send AS MATERIALIZED (
+        -- Whether the bar of a send is there, and who received it.
+        SELECT
+            f.task_id, f.of_send,
+            CASE WHEN bool_or(f.is_send AND f.span_id = f.send_id) THEN encode(f.of_send, 'hex') END AS bar_id,
+            '[' || string_agg(
+                '{"timestamp":' || f.end_unix_nano / 1000000.0 || ',"name":"received","fields":[{"key":"event","value":"received"},'
+                || coalesce(celerytrail.bar_attribute('worker', f.worker), '{"key":"worker","value":null}') || ']}',
+                ','
+            ) FILTER (WHERE f.step = 'received') || ']' AS points
+        FROM step f
+        WHERE f.is_send OR f.step = 'received'
+        GROUP BY f.task_id, f.of_send
+    ), doubled AS MATERIALIZED (
+        SELECT f.span_id
+        FROM step f
+        GROUP BY f.span_id
+        HAVING count(*) > 1
+    ), headers AS MATERIALIZED (
+        -- Of each chord with a body the newest run of each header.
+        SELECT
+            n.group_id,
+            '[' || string_agg(
+                '{"traceID":' || quoted_workflow || ',"spanID":"' || encode(n.run_id, 'hex') || '"}', ',' ORDER BY n.task_id
+            ) || ']' AS bars
+        FROM (
+            SELECT DISTINCT ON (r.task_id) r.task_id, r.group_id, r.run_id
+            FROM (
+                -- Of a whole workflow their steps are at hand.
+                SELECT h.task_id, h.group_id, f.run_id, min(f.end_unix_nano) FILTER (WHERE f.step = 'started') / 1000 AS started_us
+                FROM unnest(known) AS h
+                JOIN step f ON f.task_id = h.task_id
+                JOIN celerytrail.steps p ON p.step = f.step
+                WHERE of_task IS NULL AND h.body_of IS DISTINCT FROM h.group_id
+                  AND (h.group_id IN (SELECT b.body_of FROM unnest(known) AS b)) IS TRUE
+                  AND f.run_id IS NOT NULL AND p.subject = 'task' AND p.rank >= 30
+                GROUP BY h.task_id, h.group_id, f.run_id
+                UNION ALL
+                SELECT h.task_id, h.group_id, r.run_id, (extract(epoch FROM r.started_at) * 1000000)::int8
+                FROM celerytrail.tasks h
+                JOIN celerytrail.runs r
+                    ON r.task_id = h.task_id
+                   AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
+                WHERE of_task IS NOT NULL AND h.task_id <> of_task AND h.group_id = (known[1]).body_of
+                  AND (h.namespace, h.service, h.environment) = (of_namespace, of_service, of_environment)
+            ) AS r
+            ORDER BY r.task_id, r.started_us DESC NULLS LAST
+        ) AS n
+        GROUP BY n.group_id
+    ), bar AS (
+        -- A step is a bar, and of several with the same id the one that says most.
+        SELECT 1 AS part, f.span_id AS id, NULL::int8 AS ended_unix_nano, f.*
+        FROM step f
+        WHERE f.span_id NOT IN (SELECT d.span_id FROM doubled d)
+        UNION ALL
+        (
+            SELECT DISTINCT ON (f.span_id) 1, f.span_id, NULL, f.*
+            FROM step f
+            JOIN celerytrail.steps p ON p.step = f.step
+            WHERE (f.span_id IN (SELECT d.span_id FROM doubled d)) IS TRUE
+            ORDER BY f.span_id, p.rank DESC, f.event_id
+        )
+        UNION ALL
+        (
+            -- A start is the end of a wait, and of a run that is not over the beginning.
+            SELECT 2, r.run_id, e.ended_unix_nano, r.*
+            FROM (
+                SELECT DISTINCT ON (f.run_id) f.*
+                FROM step f
+                WHERE f.step = 'started' AND f.run_id IS NOT NULL
+                  AND f.run_id NOT IN (SELECT o.run_id FROM step o WHERE o.span_id = o.run_id)
+                ORDER BY f.run_id, f.event_id
+            ) AS r
+            -- A run whose end nobody reported ended no later than its send did.
+            LEFT JOIN (
+                SELECT f.task_id, f.of_send, max(f.end_unix_nano) AS ended_unix_nano
+                FROM step f
+                JOIN celerytrail.steps p ON p.step = f.step
+                WHERE p.ends AND p.rank >= 30
+                GROUP BY f.task_id, f.of_send
+            ) AS e ON e.task_id = r.task_id AND e.of_send = r.of_send
+        )
+    )
+    SELECT
+        k.task_id, encode(s.id, 'hex'),
+        CASE
+            WHEN NOT s.is_send AND x.bar_id IS NOT NULL THEN x.bar_id
+            WHEN k.group_bar_id IS NOT NULL THEN k.group_bar_id
+            ELSE coalesce(
                 (
                     SELECT encode(r.run_id, 'hex')
                     FROM celerytrail.runs r
-                    WHERE r.run_id = i.parent_span_id
+                    WHERE s.is_send AND r.run_id = s.parent_span_id
                       AND (r.namespace, r.service, r.environment) = (of_namespace, of_service, of_environment)
                       -- What retention has dropped is no bar.
                       AND (r.started_at AT TIME ZONE 'UTC')::date >= retained_from
@@ -4829,49 +4928,71 @@ BEGIN
                       ) = of_workflow
                 ),
                 root_bar_id
-            ),
-            i.kind || coalesce(' ' || m.name, ''), i.service,
-            extract(epoch FROM least(i.first_sent_at, m.started_at)) * 1000,
-            extract(epoch FROM CASE WHEN m.unfinished > 0 THEN now() ELSE greatest(m.finished_at, i.first_sent_at) END) * 1000,
-            'internal', CASE WHEN m.failed > 0 THEN 2 ELSE 0 END, NULL::text,
-            '[' || concat_ws(
-                ',', celerytrail.bar_attribute('group', i.group_id), celerytrail.bar_attribute('kind', i.kind),
-                celerytrail.bar_attribute('members', m.members), celerytrail.bar_attribute('failed', m.failed),
-                celerytrail.bar_attribute('unfinished', m.unfinished)
-            ) || ']',
-            '[' || deployment_tags || ']', '[]', '[]'
-        FROM celerytrail.workflow_groups i
-        CROSS JOIN LATERAL (
-            SELECT
-                count(*) AS members, min(t.task_name) AS name,
-                min(coalesce(t.first_sent_at, t.started_at)) AS started_at, max(t.finished_at) AS finished_at,
-                count(*) FILTER (WHERE t.finished_at IS NULL OR t.state = 'retried') AS unfinished,
-                count(*) FILTER (
-                    WHERE t.finished_at IS NOT NULL AND t.state NOT IN ('succeeded', 'ignored', 'retried')
-                ) AS failed
-            FROM celerytrail.tasks t
-            WHERE t.group_id = i.group_id
-              AND (t.namespace, t.service, t.environment) = (of_namespace, of_service, of_environment)
-        ) AS m
-        WHERE i.workflow_id = of_workflow AND i.group_id <> of_workflow
-          AND (i.namespace, i.service, i.environment) = (of_namespace, of_service, of_environment);
-    END IF;
-
-    IF members IS NOT NULL THEN
-        RETURN QUERY
-        SELECT b.*
-        FROM celerytrail.task_bars(
-            members, of_namespace, of_service, of_environment, from_day, to_day, of_workflow, root_bar_id
-        ) AS b;
-    END IF;
+            )
+        END,
+        CASE
+            WHEN s.is_send THEN
+                s.span_name || coalesce(': ' || k.task_name, '')
+                || CASE WHEN s.retries > 0 THEN ', attempt ' || (s.retries + 1) ELSE '' END
+            WHEN s.part = 2 THEN 'run ' || coalesce(k.task_name, '')
+            ELSE s.span_name
+        END,
+        -- Grafana gives each its own colour: who sent it, the queue it waited in, the worker that ran it.
+        CASE
+            WHEN s.is_send THEN of_service
+            WHEN s.part = 1 AND s.step = 'started' THEN coalesce('queue ' || s.queue, of_service)
+            ELSE coalesce(s.worker, of_service)
+        END,
+        celerytrail.bar_ms(CASE WHEN s.part = 2 THEN s.end_unix_nano ELSE s.start_unix_nano END),
+        CASE
+            WHEN s.part = 1 THEN celerytrail.bar_ms_between(s.start_unix_nano, s.end_unix_nano)
+            WHEN s.ended_unix_nano IS NOT NULL THEN celerytrail.bar_ms_between(s.end_unix_nano, s.ended_unix_nano)
+            ELSE greatest(
+                extract(epoch FROM CASE WHEN k.send_id = s.send_id AND k.is_unfinished THEN now() ELSE k.updated_at END) * 1000
+                    - s.end_unix_nano / 1000000.0,
+                0
+            )::float8
+        END,
+        CASE
+            WHEN s.part = 2 OR s.span_kind = 5 THEN 'consumer'
+            WHEN s.span_kind = 4 THEN 'producer'
+            WHEN s.span_kind = 3 THEN 'client'
+            WHEN s.span_kind = 2 THEN 'server'
+            ELSE 'internal'
+        END,
+        CASE WHEN s.part = 2 THEN 0 ELSE s.status_code::int4 END,
+        s.exception_class,
+        k.tags
+            || ',{"key":"step","value":"' || s.step
+            || coalesce('"},{"key":"attempt","value":' || s.retries + 1 || '}', '"}')
+            || coalesce(',{"key":"queue","value":' || to_json(s.queue) || '}', '')
+            || coalesce(',{"key":"worker","value":' || to_json(s.worker) || '}', '')
+            || coalesce(',{"key":"error.type","value":' || to_json(s.exception_class) || '}', '')
+            || ',{"key":"trace_id","value":"' || encode(s.trace_id, 'hex') || '"}]',
+        deployment_tags
+            || coalesce(',{"key":"service.instance.id","value":' || to_json(s.worker) || '}', '')
+            || coalesce(',{"key":"host.name","value":' || to_json(s.host) || '}', '')
+            || coalesce(',{"key":"process.pid","value":' || s.pid || '}]', ']'),
+        coalesce(CASE WHEN s.is_send THEN x.points END, '[]'),
+        -- A body follows its headers.
+        coalesce(
+            CASE WHEN s.part = 1 AND k.body_of IS NOT NULL AND (s.is_send OR s.step = 'started' AND x.bar_id IS NULL) THEN (
+                SELECT h.bars FROM headers h WHERE h.group_id = k.body_of
+            ) END,
+            '[]'
+        )
+    FROM bar s
+    LEFT JOIN unnest(known) AS k ON k.task_id = s.task_id
+    LEFT JOIN send x ON x.task_id = s.task_id AND x.of_send = s.of_send
+    WHERE s.part = 2 OR s.step <> 'received' OR x.bar_id IS NULL;
 END
 $$;
 
-ALTER FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) OWNER TO celerytrail_owner;
+ALTER FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text, of_task text) OWNER TO celerytrail_owner;
 
--- Name: FUNCTION workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text, of_task text); Type: COMMENT; Schema: celerytrail; Owner: celerytrail_owner
 
-COMMENT ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) IS 'Every bar of the waterfall of a workflow in one deployment: its root, the groups in it, each send, wait and run.';
+COMMENT ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text, of_task text) IS 'Every bar of the waterfall of a workflow in one deployment: its root, the groups in it, each send, wait and run. Of one task its own alone.';
 
 -- Name: workflow_members(text, text, text, text); Type: FUNCTION; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -5342,19 +5463,19 @@ BEGIN
     JOIN celerytrail.steps p ON p.step = g.step AND p.subject = 'task'
     ORDER BY g.run_id, g.namespace, g.service, g.environment
     ON CONFLICT (run_id, namespace, service, environment) DO UPDATE SET
-        state = excluded.state,
-        inferred = excluded.inferred,
-        trace_id = excluded.trace_id,
-        finished_at = excluded.finished_at,
-        runtime_us = NULL,
-        exception_class = NULL,
-        state_day = excluded.state_day,
-        exception_commitment = NULL,
-        traceback_commitment = NULL,
-        result_commitment = NULL,
-        state_key = excluded.state_key,
-        updated_at = greatest(r.updated_at, excluded.updated_at)
-    WHERE excluded.state_key > r.state_key;
+        -- An end that arrived at this moment may outweigh it.
+        state = CASE WHEN excluded.state_key > r.state_key THEN excluded.state ELSE r.state END,
+        inferred = CASE WHEN excluded.state_key > r.state_key THEN excluded.inferred ELSE r.inferred END,
+        trace_id = CASE WHEN excluded.state_key > r.state_key THEN excluded.trace_id ELSE r.trace_id END,
+        finished_at = CASE WHEN excluded.state_key > r.state_key THEN excluded.finished_at ELSE r.finished_at END,
+        runtime_us = CASE WHEN excluded.state_key > r.state_key THEN NULL ELSE r.runtime_us END,
+        exception_class = CASE WHEN excluded.state_key > r.state_key THEN NULL ELSE r.exception_class END,
+        state_day = CASE WHEN excluded.state_key > r.state_key THEN excluded.state_day ELSE r.state_day END,
+        exception_commitment = CASE WHEN excluded.state_key > r.state_key THEN NULL ELSE r.exception_commitment END,
+        traceback_commitment = CASE WHEN excluded.state_key > r.state_key THEN NULL ELSE r.traceback_commitment END,
+        result_commitment = CASE WHEN excluded.state_key > r.state_key THEN NULL ELSE r.result_commitment END,
+        state_key = greatest(r.state_key, excluded.state_key),
+        updated_at = greatest(r.updated_at, excluded.updated_at);
 
     UPDATE celerytrail.groups g
     SET updated_at = greatest(g.updated_at, n.updated_at)
@@ -5676,7 +5797,9 @@ COMMENT ON TABLE celerytrail.chain IS 'The links: n counts without holes in the 
 CREATE VIEW celerytrail.announced_drops WITH (security_invoker='true') AS
  SELECT DISTINCT ON (day) day,
     linked_at,
-    actor
+    actor,
+    chain,
+    n
    FROM ( SELECT t.said,
                 CASE
                     WHEN (t.said ~ '^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9]$'::text) THEN ((("left"(t.said, 7) || '-01'::text))::date + (("right"(t.said, 2))::integer - 1))
@@ -5684,7 +5807,9 @@ CREATE VIEW celerytrail.announced_drops WITH (security_invoker='true') AS
                 END AS day,
             t.linked_at,
             t.actor,
-            t.action_id
+            t.action_id,
+            t.chain,
+            t.n
            FROM ( SELECT
                         CASE
                             WHEN (POSITION(('\u'::text) IN ((a.target)::text)) = 0) THEN (a.target ->> 'day'::text)
@@ -5692,13 +5817,15 @@ CREATE VIEW celerytrail.announced_drops WITH (security_invoker='true') AS
                         END AS said,
                     c.linked_at,
                     a.actor,
-                    a.action_id
+                    a.action_id,
+                    c.chain,
+                    c.n
                    FROM ((celerytrail.actions a
                      JOIN celerytrail.blocks b ON (((b.batch_id = a.batch_id) AND (b.kind = 2))))
                      JOIN celerytrail.chain c ON (((c.batch_id = b.batch_id) AND (c.chain = b.chain) AND (c.n >= 1))))
                   WHERE ((a.verb = 'retention'::text) AND (a.phase = ANY (ARRAY['outcome'::text, 'done'::text])))) t) d
   WHERE ((to_char((day)::timestamp with time zone, 'YYYY-MM-DD'::text) = said) AND (day < ((linked_at AT TIME ZONE 'UTC'::text))::date))
-  ORDER BY day, linked_at DESC, action_id;
+  ORDER BY day, linked_at DESC, n DESC, action_id;
 
 ALTER VIEW celerytrail.announced_drops OWNER TO celerytrail_owner;
 
@@ -8026,8 +8153,8 @@ CREATE VIEW celerytrail_views.task_spans WITH (security_barrier='true') AS
     b.parent_bar_id AS "parentSpanID",
     b.name AS "operationName",
     b.place AS "serviceName",
-    (b.start_ms)::double precision AS "startTime",
-    (GREATEST((b.end_ms - b.start_ms), (0)::numeric))::double precision AS duration,
+    b.start_ms AS "startTime",
+    b.duration_ms AS duration,
     b.kind,
     b.status_code AS "statusCode",
     b.status_message AS "statusMessage",
@@ -8036,7 +8163,7 @@ CREATE VIEW celerytrail_views.task_spans WITH (security_barrier='true') AS
     b.points AS logs,
     b.follows AS "references"
    FROM (celerytrail.workflow_tasks t
-     CROSS JOIN LATERAL celerytrail.task_bars(ARRAY[t.task_id], t.namespace, t.service, t.environment, t.first_day, t.last_day, t.workflow_id, NULL::text) b(task_id, bar_id, parent_bar_id, name, place, start_ms, end_ms, kind, status_code, status_message, tags, service_tags, points, follows));
+     CROSS JOIN LATERAL celerytrail.workflow_bars(t.workflow_id, t.namespace, t.service, t.environment, t.task_id) b(task_id, bar_id, parent_bar_id, name, place, start_ms, duration_ms, kind, status_code, status_message, tags, service_tags, points, follows));
 
 ALTER VIEW celerytrail_views.task_spans OWNER TO celerytrail_owner;
 
@@ -8432,8 +8559,8 @@ CREATE VIEW celerytrail_views.workflow_spans WITH (security_barrier='true') AS
     b.parent_bar_id AS "parentSpanID",
     b.name AS "operationName",
     b.place AS "serviceName",
-    (b.start_ms)::double precision AS "startTime",
-    (GREATEST((b.end_ms - b.start_ms), (0)::numeric))::double precision AS duration,
+    b.start_ms AS "startTime",
+    b.duration_ms AS duration,
     b.kind,
     b.status_code AS "statusCode",
     b.status_message AS "statusMessage",
@@ -8447,7 +8574,7 @@ CREATE VIEW celerytrail_views.workflow_spans WITH (security_barrier='true') AS
             t.environment
            FROM celerytrail.tasks t
           GROUP BY COALESCE(t.root_group_id, t.root_id, t.task_id), t.namespace, t.service, t.environment) w
-     CROSS JOIN LATERAL celerytrail.workflow_bars(w.workflow_id, w.namespace, w.service, w.environment) b(task_id, bar_id, parent_bar_id, name, place, start_ms, end_ms, kind, status_code, status_message, tags, service_tags, points, follows));
+     CROSS JOIN LATERAL celerytrail.workflow_bars(w.workflow_id, w.namespace, w.service, w.environment, NULL::text) b(task_id, bar_id, parent_bar_id, name, place, start_ms, duration_ms, kind, status_code, status_message, tags, service_tags, points, follows));
 
 ALTER VIEW celerytrail_views.workflow_spans OWNER TO celerytrail_owner;
 
@@ -9290,6 +9417,14 @@ REVOKE ALL ON FUNCTION celerytrail.bar_attribute(attribute text, counted bigint)
 
 REVOKE ALL ON FUNCTION celerytrail.bar_attribute(attribute text, said text) FROM PUBLIC;
 
+-- Name: FUNCTION bar_ms(unix_nano bigint); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.bar_ms(unix_nano bigint) FROM PUBLIC;
+
+-- Name: FUNCTION bar_ms_between(start_unix_nano bigint, end_unix_nano bigint); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.bar_ms_between(start_unix_nano bigint, end_unix_nano bigint) FROM PUBLIC;
+
 -- Name: FUNCTION begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.begin_erasure(erasure_id uuid, actor text, actor_kind text, reason text, task_ids text[], namespace text, service text, environment text, task_name text, state text, from_time timestamp with time zone, to_time timestamp with time zone, kinds text[]) FROM PUBLIC;
@@ -9345,6 +9480,10 @@ REVOKE ALL ON FUNCTION celerytrail.compare_rebuild(table_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION celerytrail.conclude_lost(at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.conclude_lost(at_most integer) TO celerytrail_maintainer;
+
+-- Name: FUNCTION concluder_is_silenced(of_namespace text, of_service text, of_environment text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+
+REVOKE ALL ON FUNCTION celerytrail.concluder_is_silenced(of_namespace text, of_service text, of_environment text) FROM PUBLIC;
 
 -- Name: FUNCTION continue_erasure(erasure_id uuid, actor text, actor_kind text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -9804,9 +9943,9 @@ GRANT ALL ON FUNCTION celerytrail.retained_from() TO celerytrail_maintainer;
 
 REVOKE ALL ON FUNCTION celerytrail.runs_by_ledger(task_ids text[]) FROM PUBLIC;
 
--- Name: FUNCTION runs_without_process(silent_since timestamp with time zone, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION runs_without_process(silent_since timestamp with time zone, at_most integer, heard_streams uuid[], late_hosts text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
-REVOKE ALL ON FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION celerytrail.runs_without_process(silent_since timestamp with time zone, at_most integer, heard_streams uuid[], late_hosts text[]) FROM PUBLIC;
 
 -- Name: FUNCTION seal_actions(); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -9842,10 +9981,9 @@ GRANT ALL ON FUNCTION celerytrail.stored_digests(event_ids uuid[]) TO celerytrai
 REVOKE ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.take_expired_intents(holder text, lease_seconds double precision) TO celerytrail_actions;
 
--- Name: FUNCTION task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION task_steps(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
-REVOKE ALL ON FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.task_bars(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date, of_workflow text, root_bar_id text) TO celerytrail_grafana;
+REVOKE ALL ON FUNCTION celerytrail.task_steps(of_tasks text[], of_namespace text, of_service text, of_environment text, from_day date, to_day date) FROM PUBLIC;
 
 -- Name: FUNCTION tasks_by_ledger(task_ids text[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
@@ -9884,21 +10022,21 @@ REVOKE ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, 
 GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_verifier;
 GRANT ALL ON FUNCTION celerytrail.verify_group(kind smallint, batch_id bigint, day date, leaves bytea) TO celerytrail_maintainer;
 
--- Name: FUNCTION verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer, since_chains integer[], since_ns bigint[]); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
-REVOKE ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) TO celerytrail_verifier;
-GRANT ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer) TO celerytrail_maintainer;
+REVOKE ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer, since_chains integer[], since_ns bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer, since_chains integer[], since_ns bigint[]) TO celerytrail_verifier;
+GRANT ALL ON FUNCTION celerytrail.verify_range(chain integer, from_n bigint, from_hash bytea, to_n bigint, at_most integer, since_chains integer[], since_ns bigint[]) TO celerytrail_maintainer;
 
 -- Name: FUNCTION watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
 REVOKE ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION celerytrail.watch_sessions(statement_bound interval, idle_bound interval, session_bound interval, writer_bound interval) TO celerytrail_maintainer;
 
--- Name: FUNCTION workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
+-- Name: FUNCTION workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text, of_task text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 
-REVOKE ALL ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text) TO celerytrail_grafana;
+REVOKE ALL ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text, of_task text) FROM PUBLIC;
+GRANT ALL ON FUNCTION celerytrail.workflow_bars(of_workflow text, of_namespace text, of_service text, of_environment text, of_task text) TO celerytrail_grafana;
 
 -- Name: FUNCTION workflow_members(of_workflow text, of_namespace text, of_service text, of_environment text); Type: ACL; Schema: celerytrail; Owner: celerytrail_owner
 

@@ -280,6 +280,18 @@ def test_a_head_that_somebody_holds_is_waited_for_a_bounded_time(
     impatient.close()
 
 
+def test_a_principal_that_is_being_made_keeps_nobody_from_its_chain(
+    migrated: MigratedDatabase, ledger: Ledger
+) -> None:
+    with migrated.connect(autocommit=False) as maker:
+        maker.execute(
+            "INSERT INTO celerytrail.principals (name, namespace, service, environment)"
+            " VALUES ('another', 'shop', 'other', 'test')"
+        )
+        assert ledger.write_spans(migrated.token, task_rows()) == Written(inserted=4)
+        maker.rollback()
+
+
 def test_a_partition_that_is_gone_is_made_again(migrated: MigratedDatabase, ledger: Ledger) -> None:
     ledger.write_spans(migrated.token, task_rows())
     day = f"{task_rows()[0][1]:%Y%m%d}"
