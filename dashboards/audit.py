@@ -28,6 +28,7 @@ _STATUS_COLOURS = {
     "never verified": BAD,
     "guards altered": BAD,
     "broken": BAD,
+    "gone": BAD,
 }
 _PHASE_COLOURS = {
     "intent": NEUTRAL,

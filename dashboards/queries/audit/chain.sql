@@ -1,7 +1,8 @@
--- Each chain of the ledger: how far it was verified, against what, and what is known of it.
+-- Each chain of the ledger: how far it was verified, against what, and what is known of it. One that was verified once and has no head is gone.
 SELECT
-    c.chain,
+    coalesce(c.chain, v.chain) AS chain,
     CASE
+        WHEN c.chain IS NULL THEN 'gone'
         WHEN v.chain IS NULL THEN 'never verified'
         WHEN v.is_broken THEN 'broken'
         WHEN v.is_altered THEN 'guards altered'
@@ -20,8 +21,8 @@ SELECT
     greatest(c.n - coalesce(v.to_n, 0), 0) AS unverified,
     c.linked_at
 FROM celerytrail_views.chain_state c
-LEFT JOIN (
+FULL JOIN (
     -- include: verified_chains as k
 ) AS v ON v.chain = c.chain
-ORDER BY c.chain
+ORDER BY coalesce(c.chain, v.chain)
 LIMIT 200

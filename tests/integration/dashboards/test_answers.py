@@ -406,6 +406,11 @@ def test_one_chain_of_several_that_was_not_verified_is_not_hidden_by_the_others(
     age, *others = told()
     assert age >= 0
     assert others == [[(0, "ok"), (2, "ok")], 0, []]
+    shop.database.run(
+        "ALTER TABLE celerytrail.chain_head DISABLE TRIGGER ALL;"
+        "DELETE FROM celerytrail.chain_head WHERE chain = 2"
+    )
+    assert told() == (-1, [(0, "ok"), (2, "gone")], 0, [("2", "gone")])
 
 
 @pytest.mark.parametrize(
