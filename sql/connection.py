@@ -30,10 +30,11 @@ def connect(
 ) -> psycopg.Connection:
     """Open a connection in UTF8.
 
-    ``dsn`` is a libpq connection string or URI. A ``connect_timeout`` in it wins. Raises
-    DatabaseUnreachable with a message that names host, port, database and user, and no password.
+    ``dsn`` is a libpq connection string or URI. Its ``connect_timeout`` and TCP parameters win over
+    ours. Raises DatabaseUnreachable with a message that names host, port, database and user, and no
+    password.
     """
-    parameters = parse_dsn(dsn)
+    parameters = {**TCP_BOUNDS, **parse_dsn(dsn)}
     parameters.setdefault("connect_timeout", connect_timeout_seconds)
     parameters["application_name"] = application_name
     parameters["client_encoding"] = "UTF8"

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from celerytrail.sql.catalog import catalog_differences
-from celerytrail.sql.connection import TCP_BOUNDS, connect, parse_dsn
+from celerytrail.sql.connection import connect
 from celerytrail.sql.erasure import Actor, abandoned_erasures, go_on
 from celerytrail.sql.errors import DatabaseUnreachable
 from celerytrail.sql.migrate import require_schema
@@ -136,10 +135,7 @@ def maintain_forever(
 
 
 def _open(dsn: str) -> _Connection:
-    parameters = {**TCP_BOUNDS, **parse_dsn(dsn)}
-    connection = connect(
-        make_conninfo("", **parameters), application_name="celerytrail maintain", autocommit=True
-    )
+    connection = connect(dsn, application_name="celerytrail maintain", autocommit=True)
     try:
         require_schema(connection)
         connection.execute(queries("maintain")["begin_session"])
