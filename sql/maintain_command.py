@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import psycopg
 
+from celerytrail.sql.duration_option import Duration
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.maintain import Bounds, Done, maintain_forever, maintain_once
 from celerytrail.sql.role_passwords import set_role_passwords
@@ -21,7 +22,7 @@ from celerytrail.sql.role_passwords import set_role_passwords
     "--every",
     default=15.0,
     show_default=True,
-    type=click.FloatRange(1, 30),
+    type=Duration(1, 30),
     help="Seconds between two rounds.",
 )
 @click.option("--once", is_flag=True, help="Make one round; exit with 1 when a step failed.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from celerytrail.sql.duration_option import Duration
 from celerytrail.sql.erase_command import operator
 from celerytrail.sql.erasure import Actor
 from celerytrail.sql.retention import (
@@ -50,7 +51,7 @@ class _Waits:
 )
 @click.option(
     "--checkpoint-seconds",
-    type=click.FloatRange(0, 86400),
+    type=Duration(0, 86400),
     default=300.0,
     show_default=True,
     help="How long to wait for a checkpoint that covers the announcement of each day.",
@@ -60,7 +61,7 @@ class _Waits:
 )
 @click.option(
     "--lock-seconds",
-    type=click.FloatRange(0, 86400),
+    type=Duration(0, 86400),
     default=120.0,
     show_default=True,
     help="How long to try again while somebody reads.",

@@ -13,6 +13,7 @@ from celerytrail.sql.checkpoint.checkpoint_watch import CheckpointPlaces
 from celerytrail.sql.checkpoint.evidence import Evidence, gather
 from celerytrail.sql.checkpoint.key_file import read_public
 from celerytrail.sql.checkpoint.trust import Place
+from celerytrail.sql.duration_option import Duration
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.read_model_slices import SliceFile
 from celerytrail.sql.verification import EXIT_CANNOT, Verdict
@@ -60,10 +61,10 @@ class CannotVerifyAnything(click.ClickException):
 @click.option("--witness-pubkey", type=_FILE, help="Only checkpoints that this key cosigned vouch.")
 @click.option("--head-out", type=_FILE, help="Write the verified heads here, to be kept outside.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--every", type=click.FloatRange(0.05), help="Verify what is new every SECONDS.")
+@click.option("--every", type=Duration(0.05), help="Verify what is new every SECONDS.")
 @click.option(
     "--full-every",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Duration(min=0, min_open=True),
     default=1440.0,
     show_default=True,
     help="With --every: verify everything every MINUTES.",

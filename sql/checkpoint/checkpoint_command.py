@@ -20,6 +20,7 @@ from celerytrail.sql.checkpoint.destinations.otlp_log import OtlpLog
 from celerytrail.sql.checkpoint.errors import KeyUnusable
 from celerytrail.sql.checkpoint.headers_command import headers
 from celerytrail.sql.checkpoint.keys_command import keys
+from celerytrail.sql.duration_option import Duration
 from celerytrail.sql.errors import SqlError
 from celerytrail.sql.verification import EXIT_CANNOT, Progress
 
@@ -62,7 +63,7 @@ class CannotCheckpoint(click.ClickException):
 @click.option("--allow-one", is_flag=True, help="Do without a second place.")
 @click.option(
     "--every",
-    type=click.FloatRange(0.05),
+    type=Duration(0.05),
     default=10.0,
     show_default=True,
     help="SECONDS between two.",
@@ -76,7 +77,7 @@ class CannotCheckpoint(click.ClickException):
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.05, 600),
+    type=Duration(0.05, 600),
     default=5.0,
     show_default=True,
     help="SECONDS that a place may take to answer.",
