@@ -395,7 +395,7 @@ ALTER FUNCTION celerytrail.bar_ms(unix_nano bigint) OWNER TO celerytrail_owner;
 
 CREATE FUNCTION celerytrail.bar_ms_between(start_unix_nano bigint, end_unix_nano bigint) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (((start_unix_nano >= '1010000000000000000'::bigint) AND (start_unix_nano <= '9000000000000000000'::bigint)) AND (((end_unix_nano - start_unix_nano) >= 0) AND ((end_unix_nano - start_unix_nano) <= '9000000000000000'::bigint))) THEN (((((end_unix_nano + 50) / 100) - ((start_unix_nano + 50) / 100)))::double precision / ('10000'::numeric)::double precision) ELSE (GREATEST((((end_unix_nano)::numeric / 1000000.0) - ((start_unix_nano)::numeric / 1000000.0)), (0)::numeric))::double precision END;
+    RETURN CASE WHEN ((start_unix_nano >= '1010000000000000000'::bigint) AND (start_unix_nano <= '9000000000000000000'::bigint) AND ((end_unix_nano - start_unix_nano) >= 0) AND ((end_unix_nano - start_unix_nano) <= '9000000000000000'::bigint)) THEN (((((end_unix_nano + 50) / 100) - ((start_unix_nano + 50) / 100)))::double precision / ('10000'::numeric)::double precision) ELSE (GREATEST((((end_unix_nano)::numeric / 1000000.0) - ((start_unix_nano)::numeric / 1000000.0)), (0)::numeric))::double precision END;
 
 ALTER FUNCTION celerytrail.bar_ms_between(start_unix_nano bigint, end_unix_nano bigint) OWNER TO celerytrail_owner;
 

@@ -28,7 +28,7 @@ FUNCTIONS = {
         "message_for_retry", "progress_intent", "renew_lease", "take_expired_intents",
     },
     # The views call them, and it may not name what is in the schema they are in.
-    "grafana": {"task_bars", "workflow_bars", "workflow_members", "workflow_state"},
+    "grafana": {"workflow_bars", "workflow_members", "workflow_state"},
     "verifier": {"hardening_gaps", "record_verification"},
     "checkpointer": {"record_checkpoint"},
     "maintainer": {
